@@ -1,0 +1,55 @@
+# Needs python3 (3.10+), make and a shell; everything else goes into .venv, from requirements.lock.
+#   make demo             the whole job on this machine, with sample files
+#   make demo FILES=DIR   the same with your own HDF5 files
+#   make test             all tests          make check    lint, types, tests
+#   make lock             resolve the versions anew
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# HSDS 0.9.4 pins an aiohttp that has wheels up to Python 3.12 only
+PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' \
+	>/dev/null 2>&1 && { echo $$p; break; }; done)
+# uv installs in seconds what pip resolves and builds in minutes; this one version, so that the lock reads the same
+UV_VERSION := 0.13.9
+FILES ?=
+
+.PHONY: help setup demo test check lint lock clean
+
+help:
+	@sed -n '2,6s/^# *//p' Makefile
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no python3 with venv found: install Python 3.10 to 3.12 (on Debian: apt install python3-venv)" >&2; exit 2; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m bucket_loader.demo $(if $(FILES),"$(FILES)")
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test
+
+# one lock for every platform and Python: what a marker excludes is not installed
+lock: pyproject.toml
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
+		--extra hsds --group dev --group demo pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,291 @@
+"""Settings: what they are, and where they come from.
+
+Strongest first: `--key=value`, the environment (the key in upper case; `KEY_FILE` names a file that holds the value),
+`override.yml`, `config.yml`. The two files are looked for in `--config-dir`, else in `CONFIG_DIR`, else in the working
+directory and then in `/config`, where Kubernetes mounts the ConfigMap. Nothing else in this package reads the
+environment for settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+PLACEHOLDER = "SupplyCorrectValue"
+ALIASES = {"hsds_global": "hsds_endpoint"}  # the name of 2021
+# the sample's other keys, which this version has no use for, keep an old file working
+_SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_TIME_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class ConfigError(Exception):
+    """The settings cannot be used; the message lists every problem."""
+
+
+def _with_units(units: Mapping[str, int], kind: str) -> BeforeValidator:
+    def parse(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]?)\s*", value.lower())
+        if not match or match[2] not in units:
+            raise ValueError(f"is not a {kind}; write a number, with {', '.join(filter(None, units))} as a unit")
+        return float(match[1]) * units[match[2]]
+
+    return BeforeValidator(parse)
+
+
+def _null(value: object) -> object:
+    """An environment variable cannot be null, so that an empty one and the word stand for it."""
+    return None if isinstance(value, str) and value.strip().lower() in ("", "null", "none") else value
+
+
+Seconds = Annotated[float, _with_units(_TIME_UNITS, "time"), Field(gt=0)]
+Pause = Annotated[float, _with_units(_TIME_UNITS, "time"), Field(ge=0)]
+Size = Annotated[int, _with_units(_SIZE_UNITS, "size"), Field(gt=0)]
+Text = Annotated[str, Field(min_length=1)]
+OptionalText = Annotated[str | None, BeforeValidator(_null)]
+
+
+class Config(BaseModel):
+    """All settings, checked. Times are in seconds, sizes in bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    src_bucket: Text
+    src_prefix: OptionalText = None
+    src_suffix: tuple[str, ...] = ("h5",)
+    tgt_bucket: OptionalText = None
+    tgt_folder: Text
+    link_files: bool = True
+    public_read: bool = True
+    inventory_domain: Text
+    hsds_endpoint: Text
+    hsds_local: OptionalText = None
+    hs_username: OptionalText = None
+    hs_password: SecretStr | None = None
+    aws_s3_gateway: OptionalText = None
+    aws_region: OptionalText = None
+    aws_s3_no_sign_request: bool = False
+    watchdog_sleep_time: Pause = 10
+    log_level: str = "INFO"
+    workers: int = Field(1, ge=1, le=64)
+    load_time_limit: Seconds = 6 * 3600
+    diff_time_limit: Seconds = 6 * 3600
+    max_attempts: int = Field(3, ge=1)
+    retry_pause: Pause = 60
+    lease_time: Seconds = 120
+    shutdown_grace: Pause = 25
+    ready_timeout: Seconds = 300
+    hsload: Text = "hsload"
+    hsdiff: Text = "hsdiff"
+    s3_block_size: Size = 256 * 1024
+    s3_read_ahead: Size = 5 * 1024**2
+    pod_name: Text = Field(default_factory=socket.gethostname)
+
+    @field_validator("hs_username", mode="before")
+    @classmethod
+    def _name_is_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
+
+    @field_validator("hs_password", mode="before")
+    @classmethod
+    def _password_is_text(cls, value: object) -> object:
+        # an all-digit password is a number to YAML
+        return str(value) if isinstance(value, int) else _null(value)
+
+    @field_validator("src_suffix", mode="before")
+    @classmethod
+    def _suffixes(cls, value: object) -> object:
+        value = _null(value)
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            return tuple(part for part in re.split(r"[,\s]+", value.strip("[] ")) if part)
+        return value
+
+    @field_validator("src_prefix")
+    @classmethod
+    def _prefix(cls, value: str | None) -> str | None:
+        # keys do not start with "/"; the sample of 2021 had src_prefix: /
+        return value.removeprefix("/") or None if value else None
+
+    @field_validator("tgt_folder")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError("is a folder's path: it must start with /")
+        return value if value.endswith("/") else value + "/"
+
+    @field_validator("inventory_domain")
+    @classmethod
+    def _domain(cls, value: str) -> str:
+        if not value.startswith("/") or value.endswith("/") or value.count("/") < 2:
+            raise ValueError("is a domain's path in a folder, like /home/john/inventory.h5")
+        return value
+
+    @field_validator("hsds_endpoint", "hsds_local", "aws_s3_gateway")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value and not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("must start with http:// or https://, followed by a host")
+        return value.rstrip("/") if value else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        value = {"WARN": "WARNING"}.get(value.upper(), value.upper())
+        if value not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value
+
+    @property
+    def working_endpoint(self) -> str:
+        """The HSDS that loads and checks go to: the pod's own, where there is one."""
+        return self.hsds_local or self.hsds_endpoint
+
+    def effective(self) -> str:
+        """One line with every setting, secrets masked."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+
+
+KEYS = tuple(Config.model_fields)
+_SECRETS = ("hs_password",)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command's parser `--config-dir` and one `--key=value` for each setting."""
+    group = parser.add_argument_group("settings", "each overrides a key of config.yml; see there for what they mean")
+    group.add_argument("--config-dir", metavar="DIR", help="folder with config.yml (and override.yml)")
+    for key in (*KEYS, *ALIASES):
+        if key not in _SECRETS:  # a command line can be read by every user of the machine
+            group.add_argument(f"--{key}", dest=f"set_{key}", metavar="VALUE", help=argparse.SUPPRESS)
+
+
+def load(options: argparse.Namespace, env: Mapping[str, str] | None = None) -> Config:
+    """Read the settings for a command whose options were added by `add_options`.
+
+    Raises ConfigError with every problem, one per line: files that cannot be read, unknown keys (with the nearest
+    known one), values of the wrong type, values that still have to be supplied.
+    """
+    env = os.environ if env is None else env
+    problems: list[str] = []
+    layers = [
+        *_file_layers(options.config_dir, env, problems),
+        ("the environment", _from_env(env, problems)),
+        ("the command line", _from_options(options)),
+    ]
+    values: dict[str, object] = {}
+    origin: dict[str, str] = {}
+    for name, layer in layers:
+        for key, value in layer.items():
+            key = ALIASES.get(key, key)
+            if key not in KEYS:
+                problems.append(f"{key} (in {name}) is not a setting{_nearest(key)}")
+                continue
+            values[key], origin[key] = value, name
+    for key in [key for key, value in values.items() if value == PLACEHOLDER]:
+        problems.append(f"{key} (in {origin[key]}) still says {PLACEHOLDER}: put your value there")
+        del values[key]
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        reported = " ".join(problems)
+        for item in error.errors(include_url=False):
+            key = str(item["loc"][0])
+            if f"{key} (in" not in reported or item["type"] != "missing":
+                problems.append(_describe(key, item["type"], item["msg"], values.get(key), origin.get(key)))
+    if problems:
+        raise ConfigError("the settings cannot be used:\n" + "\n".join(f"  - {line}" for line in problems))
+    return config
+
+
+def _describe(key: str, kind: str, message: str, value: object, origin: str | None) -> str:
+    if kind == "missing":
+        return f"{key} is missing: set it in config.yml, as --{key}=… or as {key.upper()} in the environment"
+    message = message.removeprefix("Value error, ")
+    message = {
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+        "int_parsing": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_parsing": "must be a number",
+        "string_type": "must be text",
+    }.get(kind, message[:1].lower() + message[1:])
+    shown = "(a secret)" if key in _SECRETS else repr(value)
+    return f"{key}: {shown} (in {origin}) {message}"
+
+
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, [*KEYS, *ALIASES], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _file_layers(
+    config_dir: str | None, env: Mapping[str, str], problems: list[str]
+) -> list[tuple[str, dict[str, object]]]:
+    chosen = config_dir or env.get("CONFIG_DIR")
+    folders = [Path(chosen)] if chosen else [Path(), Path("/config")]
+    folder = next((folder for folder in folders if (folder / "config.yml").is_file()), None)
+    if folder is None:
+        if chosen:
+            problems.append(f"there is no config.yml in {chosen}")
+        return []
+    layers = []
+    for path in (folder / "config.yml", folder / "override.yml"):
+        if path.is_file():
+            layers.append((str(path), _read_yaml(path, problems)))
+    return layers
+
+
+def _read_yaml(path: Path, problems: list[str]) -> dict[str, object]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path} cannot be read: {error}")
+        return {}
+    except yaml.YAMLError as error:
+        problems.append(f"{path} is not YAML: {' '.join(str(error).split())}")
+        return {}
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        problems.append(f"{path} must hold lines of the form key: value")
+        return {}
+    return {str(key): value for key, value in content.items()}
+
+
+def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key in (*KEYS, *ALIASES):
+        name = key.upper()
+        if env.get(f"{name}_FILE"):
+            path = Path(env[f"{name}_FILE"])
+            try:
+                found[key] = path.read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{name}_FILE: {path} cannot be read: {error}")
+        elif env.get(name):
+            found[key] = env[name]
+    return found
+
+
+def _from_options(options: argparse.Namespace) -> dict[str, object]:
+    given: dict[str, Any] = {key: getattr(options, f"set_{key}", None) for key in (*KEYS, *ALIASES)}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def from_arguments(arguments: Sequence[str]) -> Config:
+    """The settings that a list of `--config-dir`/`--key=value` arguments gives."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return load(parser.parse_args(arguments))
