@@ -18,7 +18,7 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 REGION = "us-east-1"
@@ -96,12 +96,14 @@ class _Process:
         return "\n".join(text.splitlines()[-lines:])
 
 
-def _wait(ready, process: _Process, what: str) -> None:
+def _wait(ready: Callable[[], bool], process: _Process, what: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         process.check_alive()
         if time.monotonic() > deadline:
-            raise ServerFailed(f"{what} is not ready after {START_SECONDS:.0f} s; the end of its log:\n{process.tail()}")
+            raise ServerFailed(
+                f"{what} is not ready after {START_SECONDS:.0f} s; the end of its log:\n{process.tail()}"
+            )
         time.sleep(0.05)
 
 
@@ -235,7 +237,9 @@ class HsdsServer:
             folder / "dn.log",
             folder,
         )
-        self.sn = _Process(f"{name} service node", [program("hsds-servicenode"), *common], env, folder / "sn.log", folder)
+        self.sn = _Process(
+            f"{name} service node", [program("hsds-servicenode"), *common], env, folder / "sn.log", folder
+        )
 
     @property
     def endpoint(self) -> str:
@@ -276,7 +280,8 @@ def _state(port: int, path: str) -> str | None:
             body = json.load(answer)
     except (OSError, ValueError):
         return None
-    return body.get("state") or body.get("node", {}).get("state")
+    state = body.get("state") or body.get("node", {}).get("state")
+    return str(state)
 
 
 def _one_certificate() -> str:

@@ -1,0 +1,132 @@
+"""Runs one program under supervision: its own process group, a time limit, a heartbeat, an end in every case."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+
+SLICE_SECONDS = 0.1
+TERM_SECONDS = 5.0  # from TERM to KILL
+KEPT_LINES = 400
+
+
+class Ending(Enum):
+    """How a child's run ended."""
+
+    EXITED = "exited"
+    KILLED = "was killed by signal"  # by somebody else: the kernel, for its memory, as a rule
+    TOO_LONG = "took too long"
+    CALLED_OFF = "was called off"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A child that is gone. `status` is its exit status, or the number of the signal that killed it."""
+
+    ending: Ending
+    status: int
+    seconds: float
+    lines: list[str] = field(default_factory=list)  # of its output, the last ones at most
+
+    def describe(self) -> str:
+        if self.ending is Ending.KILLED:
+            memory = " (out of memory?)" if self.status == signal.SIGKILL else ""
+            return f"{self.ending.value} {self.status} {signal.Signals(self.status).name}{memory}"
+        if self.ending is Ending.TOO_LONG:
+            return f"{self.ending.value}: ended after {self.seconds:.0f} s"
+        return f"{self.ending.value} with status {self.status}"
+
+
+class CommandNotFound(Exception):
+    """A configured command is not on PATH."""
+
+
+def find(command: str) -> str:
+    """The path of a command. Raises CommandNotFound."""
+    path = shutil.which(command)
+    if path is None:
+        raise CommandNotFound(f"the command {command!r} is not on PATH: install h5pyd, or set its path in config.yml")
+    return path
+
+
+def run(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    time_limit: float,
+    keep_going: Callable[[], bool] = lambda: True,
+) -> Finished:
+    """Run a program to its end, with no input, in a folder of its own that goes with it.
+
+    `keep_going` is called about ten times a second; when it answers False, the child and all that it started are
+    ended. The same happens when it raises, and after `time_limit` seconds.
+    """
+    with tempfile.TemporaryDirectory(prefix="hsds-load-") as folder, tempfile.TemporaryFile() as output:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            list(argv),
+            env=dict(env),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        ending = Ending.EXITED
+        with _ended(process):
+            while not _wait(process, SLICE_SECONDS):
+                if not keep_going():
+                    ending = Ending.CALLED_OFF
+                    break
+                if time.monotonic() - started > time_limit:
+                    ending = Ending.TOO_LONG
+                    break
+        status = process.returncode
+        if ending is Ending.EXITED and status < 0:
+            ending, status = Ending.KILLED, -status
+        output.seek(0)
+        lines = deque(_lines(output), maxlen=KEPT_LINES)
+        return Finished(ending, abs(status), time.monotonic() - started, list(lines))
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave nothing of a child's process group behind: TERM, then KILL."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            _signal_group(process.pid, signal.SIGTERM)
+            if not _wait(process, TERM_SECONDS):
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait()
+        # what the child started and left behind
+        _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _lines(output: object) -> Iterator[str]:
+    for line in output:  # type: ignore[attr-defined]
+        text = line[:2000].decode("utf-8", "replace").rstrip()
+        if text:
+            yield text

@@ -1,0 +1,245 @@
+"""One HSDS server: the requests that this package makes of it, with time limits, retries and errors that say what is wrong.
+
+h5pyd is used where it helps (making a table, its data type). Requests that must be conditional, timed and judged by
+their status go straight to the REST API: h5pyd 0.24 sends PUT without a time limit, lets its HTTP client repeat a PUT
+whose answer was lost, and drops the status of a refused POST.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+import tenacity
+from requests.auth import HTTPBasicAuth
+
+# a node answers 503 past about 100 requests in flight; 500 stands for a data node that is restarting
+PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+# HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
+_DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
+CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
+PATIENCE_SECONDS = 30.0  # how long one call is tried again before its caller hears of it
+
+
+class HsdsError(Exception):
+    """HSDS refused a request."""
+
+    status = 0
+
+
+class Unavailable(HsdsError):
+    """HSDS does not answer, or is too busy to. It passes: wait and try again."""
+
+
+class NotFound(HsdsError):
+    """HSDS knows no such domain, folder or object."""
+
+
+class LoginRefused(HsdsError):
+    """HSDS does not accept the user name and password, or the user may not do this."""
+
+
+class Conflict(HsdsError):
+    """The domain or folder is there already."""
+
+
+_BY_STATUS: dict[int, type[HsdsError]] = {
+    401: LoginRefused,
+    403: LoginRefused,
+    404: NotFound,
+    409: Conflict,
+    410: NotFound,
+}
+
+
+@dataclass
+class Hsds:
+    """A server, a login and a bucket. Not shared between threads: `clone()` gives another thread its own."""
+
+    endpoint: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    bucket: str | None = None
+    patience: float = PATIENCE_SECONDS
+    # called between two tries of a request, with what went wrong: a worker looks at its stop flag here
+    between_tries: Callable[[HsdsError], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False  # no .netrc: it would replace the login that was configured
+        if self.username and self.password:
+            # as bytes: requests would encode text as Latin-1
+            self._session.auth = HTTPBasicAuth(self.username.encode(), self.password.encode())
+
+    def clone(self) -> Hsds:
+        return Hsds(self.endpoint, self.username, self.password, self.bucket, self.patience, self.between_tries)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        domain: str | None = None,
+        *,
+        params: Mapping[str, object] | None = None,
+        json_body: object = None,
+        data: bytes | None = None,
+        binary: bool = False,
+        again: bool = True,
+    ) -> requests.Response:
+        """Make one request and return its answer, whose status is 200 to 299.
+
+        `again=False` is for what must not be repeated: when the answer is lost, it may have been done. Raises
+        HsdsError, of a kind that says whether waiting helps.
+        """
+        query: dict[str, Any] = dict(params or {})
+        if domain is not None:
+            query["domain"] = domain
+            if self.bucket:
+                query["bucket"] = self.bucket
+        headers = {}
+        if binary:
+            headers["Accept"] = "application/octet-stream"
+        if data is not None:
+            headers["Content-Type"] = "application/octet-stream"
+
+        def once() -> requests.Response:
+            try:
+                answer = self._session.request(
+                    method,
+                    self.endpoint + path,
+                    params=query,
+                    json=json_body,
+                    data=data,
+                    headers=headers,
+                    timeout=(# HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
+_DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
+CONNECT_SECONDS, READ_SECONDS),
+                )
+            except requests.RequestException as error:
+                raise Unavailable(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
+            if answer.ok:
+                return answer
+            raise self._refusal(method, path, domain, answer)
+
+        if not again:
+            return once()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+            stop=tenacity.stop_after_delay(self.patience),
+            before_sleep=self._before_sleep,
+            reraise=True,
+        )
+        return retrying(once)
+
+    def _before_sleep(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, HsdsError):
+            self.between_tries(error)
+
+    def _refusal(self, method: str, path: str, domain: str | None, answer: requests.Response) -> HsdsError:
+        status = answer.status_code
+        kind = Unavailable if status in PASSING_STATUS else _BY_STATUS.get(status, HsdsError)
+        what = f"HSDS at {self.endpoint} answered {status} {answer.reason} to {method} {domain or path}"
+        if status == 401:
+            what += f": the password of user {self.username!r} is wrong" if self.username else ": it wants a login"
+        elif status == 403:
+            what += f": user {self.username or 'default'!r} may not do this"
+        error = kind(what)
+        error.status = status
+        return error
+
+    # -- the server ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> str:
+        """`READY`, or what is in the way: another state, or one line about the failure. GET /about answers before that."""
+        try:
+            answer = self.request("GET", "/about", again=False)
+            return str(answer.json().get("state"))
+        except (HsdsError, ValueError) as error:
+            return str(error)
+
+    # -- folders and domains ------------------------------------------------------------------------------------------
+
+    def root_of(self, domain: str) -> str | None:
+        """The id of a domain's root group; None where there is no such domain, or a folder."""
+        try:
+            answer: dict[str, Any] = self.request("GET", "/", domain).json()
+        except NotFound:
+            return None
+        root = answer.get("root")
+        return str(root) if root else None
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a domain or folder of this name."""
+        try:
+            self.request("GET", "/", path.rstrip("/") or "/")
+        except NotFound:
+            return False
+        return True
+
+    def make_folders(self, folder: str, below: str = "/") -> None:
+        """Make a folder and the missing ones between it and `below`, which must exist. Another pod may be faster."""
+        path = below.rstrip("/")
+        for part in folder[len(below) :].strip("/").split("/"):
+            path = f"{path}/{part}"
+            if part and not self.exists(path):
+                try:
+                    self.request("PUT", "/", path, json_body={"folder": 1})
+                except Conflict:
+                    continue
+
+    def delete_domain(self, domain: str) -> bool:
+        """Delete a domain, here and in storage; False where there was none."""
+        try:
+            self.request("DELETE", "/", domain)
+        except NotFound:
+            return False
+        return True
+
+    def make_public(self, domain: str) -> None:
+        """Let everyone read a domain."""
+        rights = {"create": False, "read": True, "update": False, "delete": False, "readACL": True, "updateACL": False}
+        self.request("PUT", "/acls/default", domain, json_body=rights)
+
+    def flush(self, domain: str) -> None:
+        """Return when all that was written to a domain is in storage.
+
+        Without this, killing the data node right after hsload ended lost datasets in 3 of 3 tries.
+        """
+        self.request("PUT", "/", domain, json_body={"flush": 1})
+
+    def read_root(self, domain: str) -> None:
+        """Read a domain's root group; raises NotFound where the domain is gone or its root is."""
+        root = self.root_of(domain)
+        if root is None:
+            raise NotFound(f"HSDS at {self.endpoint} has no domain {domain}")
+        self.request("GET", f"/groups/{root}", domain)
+
+
+def why_no_domain(key: str, folder: str) -> str:
+    """Why a key cannot become the domain `folder` + key; an empty text when it can."""
+    if key.startswith("/") or "//" in key:
+        return "the key has an empty part (//): HSDS has no such path"
+    if any(part in (".", "..") for part in key.split("/")):
+        return "the key has a part . or ..: HSDS has no such path"
+    if "?versionId=" in key:
+        return "the key holds ?versionId=, which the S3 reader of hsload takes for a version"
+    length = len((folder + key + _DOMAIN_SUFFIX).encode("utf-8", "surrogatepass")) - 1
+    if length > _MAX_OBJECT_NAME:
+        return f"the domain's path takes {length} bytes in storage, S3 allows {_MAX_OBJECT_NAME}: use a shorter tgt_folder"
+    return ""
+
+
+def _cause(error: requests.RequestException) -> str:
+    """The innermost reason of an HTTP client's error, in a few words."""
+    inner: BaseException = error
+    while True:
+        deeper = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None) or inner.__cause__
+        if not isinstance(deeper, BaseException):
+            break
+        inner = deeper
+    text = str(inner).split("Failed to establish a new connection: ")[-1]
+    return " ".join(text.split())[:120] or type(inner).__name__

@@ -1,0 +1,541 @@
+"""The inventory: one table in an HSDS domain, a row per source file. Only this module knows its columns and queries.
+
+What HSDS gives, and what follows (measurements in docs/measured.md):
+
+- A conditional update is atomic inside one chunk, but its row limit holds per chunk. A claim therefore names one chunk.
+- The part of a chunk that a selection names is not honoured by a conditional update. The condition alone must pick the
+  row: by a token that only its claimer has, or by the row's own id.
+- An answer can be lost after the update was made. A claimer looks for its token; a finish is recognised as its own.
+- Conditions are text, and numbers in it become 64-bit floats: tokens and ids have 52 bits, keys never go into a condition.
+- Text in an update must be ASCII, and text that is not UTF-8 makes a row unreadable: see `_ascii`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import h5pyd
+import numpy as np
+import numpy.typing as npt
+
+from .hsds import Hsds, HsdsError, LoginRefused, NotFound, Unavailable
+from .source import SourceObject
+from .states import ACTIVE, State, Work, check_move
+
+TABLE = "inventory"
+MAX_KEY_BYTES = 1024  # S3's own limit
+REASON_BYTES = 256
+
+# the columns of 2021 first, by their names; times are epoch seconds
+COLUMNS = np.dtype(
+    [
+        ("filename", f"S{MAX_KEY_BYTES}"),
+        ("loadstart", "i8"),
+        ("loaddone", "i8"),
+        ("loadstatus", "i4"),  # exit status of hsload; -1 while it runs
+        ("loadpodname", "S253"),  # the longest name that Kubernetes gives
+        ("diffstart", "i8"),
+        ("diffdone", "i8"),
+        ("diffstatus", "i4"),
+        ("diffpodname", "S253"),
+        ("diffresult", f"S{REASON_BYTES}"),  # PASSED, or the first difference
+        ("state", "i4"),
+        ("loadattempts", "i4"),
+        ("diffattempts", "i4"),
+        ("loadreason", f"S{REASON_BYTES}"),  # why the last load failed
+        ("loadmode", "S8"),  # link or ingest: what was really done
+        ("token", "i8"),  # of the last claim
+        ("lease", "i8"),  # an active row's claim is void after this time
+        ("notbefore", "i8"),  # not to be claimed before this time
+        ("size", "i8"),  # of the source object, in bytes
+        ("etag", "S64"),
+        ("modified", "i8"),
+        ("version", "i8"),  # counts the changes of the source that the watcher saw
+        ("loadversion", "i8"),  # the version that the domain was loaded from
+        ("vanished", "i8"),  # when the source was first missed; 0: it is there
+        ("added", "i8"),
+        ("keyhash", "S32"),  # what the watcher knows a key by: 32 bytes where the name takes 1,024
+        ("rowid", "i8"),  # random; picks one row in a condition
+    ]
+)
+# 2.3 MB: above the 1 MiB below which HSDS makes chunks larger by itself, and small enough to be rewritten in each second
+CHUNK_ROWS = 1024
+READ_ROWS = 8 * CHUNK_ROWS
+
+Rows = npt.NDArray[np.void]
+
+
+class InventoryError(Exception):
+    """The inventory cannot be used."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, decoded. `index` is its place in the table; the other names are the columns'."""
+
+    index: int
+    filename: str
+    state: State
+    loadstart: int
+    loaddone: int
+    loadstatus: int
+    loadpodname: str
+    diffstart: int
+    diffdone: int
+    diffstatus: int
+    diffpodname: str
+    diffresult: str
+    loadattempts: int = 0
+    diffattempts: int = 0
+    loadreason: str = ""
+    loadmode: str = ""
+    token: int = 0
+    lease: int = 0
+    notbefore: int = 0
+    size: int = 0
+    etag: str = ""
+    modified: int = 0
+    version: int = 0
+    loadversion: int = 0
+    vanished: int = 0
+    added: int = 0
+    keyhash: str = ""
+    rowid: int = 0
+
+    @property
+    def source(self) -> SourceObject:
+        return SourceObject(self.filename, self.size, self.etag, self.modified)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one row until its lease runs out. `row` is the row as it was claimed."""
+
+    row: Row
+    work: Work
+    token: int
+
+    @property
+    def attempt(self) -> int:
+        return int(getattr(self.row, self.work.column("attempts")))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the holder of a row found: the state it goes to, the tool's exit status, and the reason in one line."""
+
+    state: State
+    status: int = 0
+    reason: str = ""
+    mode: str = ""
+    source: SourceObject | None = None
+    wait: float = 0.0  # seconds until the row may be claimed again
+
+
+def key_hash(key: str) -> str:
+    """What a key is known by: 128 bits, so that a million keys do not collide by chance."""
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def new_token() -> int:
+    return secrets.randbits(51) + 1
+
+
+def _ascii(text: str, size: int = REASON_BYTES) -> str:
+    """One line of ASCII that fits a column: HSDS answers 400 to other text in an update, and cuts in mid-character."""
+    line = " ".join(text.split()).encode("ascii", "backslashreplace").decode()
+    return line if len(line) <= size else line[: size - 3] + "..."
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def decode(index: int, values: Any, names: Sequence[str]) -> Row:
+    """A row from its values, in the order of `names`. Columns of the inventories of 2021 suffice; the state follows."""
+    found: dict[str, Any] = {}
+    for name, value in zip(names, values, strict=True):
+        if name in Row.__dataclass_fields__:
+            found[name] = _text(value) if isinstance(value, bytes | str) else int(value)
+    found["state"] = State(found["state"]) if "state" in found else _state_of_2021(found)
+    return Row(index=index, **found)
+
+
+def _state_of_2021(row: dict[str, Any]) -> State:
+    """The state of a row in an inventory that has no such column."""
+    if not row["filename"]:
+        return State.BLANK
+    if not row["loadstart"]:
+        return State.NEW
+    if not row["loaddone"]:
+        return State.LOADING
+    if row["loadstatus"]:
+        return State.LOAD_FAILED
+    if not row["diffstart"]:
+        return State.LOADED
+    if not row["diffdone"]:
+        return State.CHECKING
+    return State.CHECK_FAILED if row["diffstatus"] else State.VERIFIED
+
+
+class Inventory:
+    """An open inventory. Not shared between threads: `clone()` gives another thread its own."""
+
+    def __init__(self, hsds: Hsds, domain: str, table_id: str, dtype: np.dtype[np.void], chunk_rows: int) -> None:
+        self._hsds, self.domain, self.dtype, self.chunk_rows = hsds, domain, dtype, chunk_rows
+        self._value = f"/datasets/{table_id}/value"
+        self._shape = f"/datasets/{table_id}/shape"
+        self._names = cast("tuple[str, ...]", dtype.names)
+        self._cursor = 0  # the chunk that gave the last claim
+
+    def clone(self, hsds: Hsds | None = None) -> Inventory:
+        return Inventory(
+            hsds or self._hsds.clone(), self.domain, self._value.split("/")[2], self.dtype, self.chunk_rows
+        )
+
+    # -- making and opening -------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, hsds: Hsds, domain: str, public: bool, replace_old: bool = False) -> Inventory:
+        """Make an empty inventory. Raises InventoryError where there is one already, unless `replace_old`."""
+        folder = domain.rpartition("/")[0] + "/"
+        try:
+            if not hsds.exists(folder):
+                raise InventoryError(
+                    f"there is no folder {folder} on {hsds.endpoint}: make it with 'hstouch {folder}', or change "
+                    "inventory_domain"
+                )
+            if not replace_old and hsds.exists(domain):
+                raise InventoryError(f"{domain} is there already; --force replaces it and forgets its rows")
+            mode = "w" if replace_old else "x"
+            with _file(hsds, domain, mode) as file:
+                file.create_dataset(
+                    TABLE,
+                    shape=(0,),
+                    maxshape=(None,),
+                    dtype=COLUMNS,
+                    chunks=(CHUNK_ROWS,),
+                    # names are mostly zeros: a chunk is a tenth of its size when it goes to storage each second
+                    compression="gzip",
+                    compression_opts=1,
+                )
+            if public:
+                hsds.make_public(domain)
+            hsds.flush(domain)
+        except HsdsError as error:
+            raise InventoryError(f"cannot make {domain}: {error}") from error
+        except OSError as error:
+            raise InventoryError(f"cannot make {domain} on {hsds.endpoint}: {error}") from error
+        return cls.open(hsds, domain)
+
+    @classmethod
+    def open(cls, hsds: Hsds, domain: str, any_columns: bool = False) -> Inventory:
+        """Open an inventory; `any_columns` takes those of other versions, too, to be read only.
+
+        Raises InventoryError when it is not there or has other columns, Unavailable when HSDS does not answer.
+        """
+        try:
+            if hsds.root_of(domain) is None:
+                raise InventoryError(
+                    f"there is no inventory {domain} on {hsds.endpoint}: make one with make_inventory.py"
+                )
+            with _file(hsds, domain, "r") as file:
+                if TABLE not in file:
+                    raise InventoryError(f"{domain} is no inventory: it has no table {TABLE!r}")
+                table = file[TABLE]
+                dtype, table_id, chunks = table.dtype, table.id.id, table.chunks
+        except LoginRefused as error:
+            raise InventoryError(f"cannot read the inventory: {error}") from error
+        except OSError as error:
+            raise Unavailable(f"the inventory {domain} on {hsds.endpoint} cannot be opened: {error}") from error
+        missing = [name for name in cast("tuple[str, ...]", COLUMNS.names) if name not in (dtype.names or ())]
+        if missing and not any_columns:
+            raise InventoryError(
+                f"{domain} was made by another version (it has no column {missing[0]!r}): make a new one, "
+                "dump_inventory.py still shows this one"
+            )
+        return cls(hsds, domain, table_id, dtype, int(chunks[0]))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """How many rows the table has now, blank ones with them."""
+        shape: dict[str, Any] = self._hsds.request("GET", self._shape, self.domain).json()
+        return int(shape["shape"]["dims"][0])
+
+    def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> Rows:
+        """Rows start to stop (exclusive) as an array of shape (stop - start,), with some or all columns."""
+        if stop <= start:
+            return np.zeros(0, self._dtype_of(columns))
+        params = {"select": f"[{start}:{stop}]"}
+        if columns is not None:
+            params["fields"] = ":".join(columns)
+        answer = self._hsds.request("GET", self._value, self.domain, params=params, binary=True)
+        dtype = self._dtype_of(columns)
+        if len(answer.content) != (stop - start) * dtype.itemsize:
+            raise Unavailable(f"{self.domain}: HSDS cut its answer short ({len(answer.content)} bytes)")
+        return np.frombuffer(answer.content, dtype)
+
+    def _dtype_of(self, columns: Sequence[str] | None) -> np.dtype[np.void]:
+        if columns is None:
+            return self.dtype
+        return np.dtype([(name, self.dtype[name]) for name in columns])
+
+    def stream(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[tuple[int, Rows]]:
+        """The whole table from `start` on, as (index of the first row, rows), some thousand rows at a time."""
+        total = self.count()
+        for begin in range(start, total, READ_ROWS):
+            yield begin, self.read(begin, min(begin + READ_ROWS, total), columns)
+
+    def rows(self) -> Iterator[Row]:
+        """Every row that is not blank."""
+        for start, block in self.stream():
+            for offset, values in enumerate(block):
+                row = decode(start + offset, values.item(), self._names)
+                if row.state is not State.BLANK:
+                    yield row
+
+    def counts(self) -> dict[State, int]:
+        """How many rows are in each state; reads 4 bytes per row."""
+        counts = dict.fromkeys(State, 0)
+        for _, block in self.stream(["state"]):
+            for state, number in zip(*np.unique(block["state"], return_counts=True), strict=True):
+                counts[State(int(state))] += int(number)
+        return counts
+
+    def row(self, index: int) -> Row:
+        return decode(index, self.read(index, index + 1)[0].item(), self._names)
+
+    # -- claiming and finishing ---------------------------------------------------------------------------------------
+
+    def claim(self, work: Work, pod: str, lease: float, now: float | None = None) -> Claim | None:
+        """Take one row that waits for this work, or whose worker has gone silent; None when none was found.
+
+        None does not prove that nothing is left: ask again after a pause.
+        """
+        now = time.time() if now is None else now
+        total = self.count()
+        chunks = -(-total // self.chunk_rows)
+        ready = (
+            f"((state == {int(work.ready)}) & (notbefore <= {int(now)}))"
+            f" | ((state == {int(work.active)}) & (lease < {int(now)}))"
+        )
+        for step in range(chunks):
+            chunk = (self._cursor + step) % chunks
+            token = new_token()
+            values: dict[str, Any] = {
+                "state": int(work.active),
+                "token": token,
+                "lease": int(now + lease),
+                work.column("start"): int(now),
+                work.column("done"): 0,
+                work.column("status"): -1,
+                work.column("podname"): _ascii(pod, 253),
+            }
+            claim = self._claim_in(chunk, total, ready, values, work)
+            if claim is not None:
+                self._cursor = chunk
+                return claim
+        return None
+
+    def _claim_in(self, chunk: int, total: int, ready: str, values: dict[str, Any], work: Work) -> Claim | None:
+        token = values["token"]
+        try:
+            won = self._update(chunk, total, ready, values, limit=1, again=False)
+        except Unavailable:
+            # the answer is lost, the claim may have been made
+            won = self._find(chunk, total, token)
+        if not won:
+            return None
+        # the server repeats a request to a data node that did not answer it, and may so have given two rows
+        if len(won) > 1:
+            won, others = won[:1], won[1:]
+            for row in others:
+                self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", {"state": int(work.ready)})
+        claim = Claim(won[0], work, token)
+        # counted when the work starts: a file that kills its worker must count, too
+        column = work.column("attempts")
+        attempt = claim.attempt + 1
+        if not self._update_at(claim.row.index, self._owned(claim), {column: attempt}):
+            return None
+        counted: dict[str, Any] = {column: attempt}
+        return replace(claim, row=replace(claim.row, **counted))
+
+    def _find(self, chunk: int, total: int, token: int) -> list[Row]:
+        """The rows of a chunk that hold a token, read without a condition."""
+        start, stop = self._bounds(chunk, total)
+        tokens = self.read(start, stop, ["token"])["token"]
+        return [self.row(start + int(offset)) for offset in np.flatnonzero(tokens == token)]
+
+    def renew(self, claim: Claim, lease: float) -> bool:
+        """Make a claim last `lease` more seconds; False when another worker has the row."""
+        return bool(self._update_at(claim.row.index, self._owned(claim), {"lease": int(time.time() + lease)}))
+
+    def finish(self, claim: Claim, outcome: Outcome) -> State | None:
+        """Write what became of a claimed row. Returns the state that it got, None when another worker has the row.
+
+        When the watcher saw a new version of the source meanwhile, the outcome is thrown away and the row is NEW.
+        """
+        check_move(claim.work.active, outcome.state)
+        work, now = claim.work, int(time.time())
+        values: dict[str, Any] = {work.column("status"): outcome.status}
+        if outcome.state is work.ready:  # to be tried again: the attempts count on
+            values |= {work.column("start"): 0, work.column("podname"): ""}
+        elif outcome.state is State.NEW:
+            values |= _FRESH
+        else:
+            values[work.column("done")] = now
+        if work.prefix == "load":
+            values |= {"loadreason": _ascii(outcome.reason), "loadmode": outcome.mode}
+            if outcome.source:
+                values |= _source_values(outcome.source)
+            if outcome.state is State.LOADED:
+                values |= _UNCHECKED | {"loadversion": claim.row.version}
+        else:
+            values["diffresult"] = _ascii(outcome.reason)
+        values["notbefore"] = int(now + outcome.wait) if outcome.wait else 0
+        return self._hand_over(claim, outcome.state, values)
+
+    def release(self, claim: Claim) -> State | None:
+        """Give a row back as it was before the claim: nothing was wrong with it. Returns like `finish`."""
+        work = claim.work
+        values = {
+            work.column("start"): 0,
+            work.column("status"): 0,
+            work.column("podname"): "",
+            work.column("attempts"): claim.attempt - 1,
+        }
+        return self._hand_over(claim, work.ready, values)
+
+    def _hand_over(self, claim: Claim, state: State, values: dict[str, Any]) -> State | None:
+        owned = self._owned(claim)
+        values |= {"state": int(state), "lease": 0}
+        if self._update_at(claim.row.index, f"({owned}) & (version == {claim.row.version})", values):
+            return state
+        row = self.row(claim.row.index)
+        if row.token == claim.token and row.state not in ACTIVE:
+            return row.state  # made by a try whose answer was lost
+        if row.token == claim.token and self._update_at(claim.row.index, owned, {"state": int(State.NEW)} | _FRESH):
+            return State.NEW
+        return None
+
+    def _owned(self, claim: Claim) -> str:
+        return f"(token == {claim.token}) & (state == {int(claim.work.active)})"
+
+    # -- the watcher's part -------------------------------------------------------------------------------------------
+
+    def append(self, objects: Sequence[SourceObject], reasons: Sequence[str] | None = None) -> None:
+        """Add rows for new source objects; one with a reason is recorded as failed. Raises Unavailable.
+
+        Not repeated when the answer is lost: who calls it must look what was added.
+        """
+        rows = np.zeros(len(objects), self.dtype)
+        now = int(time.time())
+        for row, item, reason in zip(rows, objects, reasons or [""] * len(objects), strict=True):
+            row["filename"] = item.key.encode()[:MAX_KEY_BYTES]
+            row["keyhash"] = key_hash(item.key).encode()
+            row["rowid"] = new_token()
+            row["added"] = now
+            row["size"], row["modified"], row["etag"] = item.size, item.modified, _ascii(item.etag, 64).encode()
+            row["state"] = State.LOAD_FAILED if reason else State.NEW
+            if reason:
+                row["loadstart"] = row["loaddone"] = now
+                row["loadstatus"] = 1
+                row["loadreason"] = _ascii(reason).encode()
+        params = {"append": len(rows)}
+        self._hsds.request("PUT", self._value, self.domain, params=params, data=rows.tobytes(), again=False)
+
+    def source_changed(self, index: int, rowid: int, item: SourceObject, version: int) -> bool:
+        """Record a new version of a source. Returns True when its row is NEW at once, False when a worker holds it.
+
+        The worker's finish is conditional on the version that it claimed: it will make the row NEW.
+        """
+        values: dict[str, Any] = _source_values(item) | {"version": version, "vanished": 0}
+        idle = " & ".join(f"(state != {int(state)})" for state in sorted(ACTIVE))
+        mine = f"(rowid == {rowid})"
+        while True:
+            fresh = values | {"state": int(State.NEW)} | _FRESH
+            if self._update_at(index, f"{mine} & {idle}", fresh):
+                return True
+            held = " | ".join(f"(state == {int(state)})" for state in sorted(ACTIVE))
+            if self._update_at(index, f"{mine} & ({held})", values):
+                return False
+            if int(self.read(index, index + 1, ["rowid"])["rowid"][0]) != rowid:
+                raise InventoryError(f"{self.domain}: row {index} is not the row that it was; was the table replaced?")
+
+    def mark_vanished(self, index: int, rowid: int, when: int) -> None:
+        """Flag a row whose source is gone (`when`, epoch seconds) or is there again (0). The row stays."""
+        self._update_at(index, f"rowid == {rowid}", {"vanished": when})
+
+    def flush(self) -> None:
+        """Return when every row that was written is in storage."""
+        self._hsds.flush(self.domain)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def _bounds(self, chunk: int, total: int) -> tuple[int, int]:
+        start = chunk * self.chunk_rows
+        return start, min(start + self.chunk_rows, total)
+
+    def _update(
+        self, chunk: int, total: int, condition: str, values: dict[str, Any], limit: int, again: bool
+    ) -> list[Row]:
+        """Change up to `limit` rows of one chunk that fulfil a condition; returns them as they are afterwards."""
+        start, stop = self._bounds(chunk, total)
+        params = {"query": condition, "Limit": limit, "select": f"[{start}:{stop}]"}
+        try:
+            answer = self._hsds.request("PUT", self._value, self.domain, params=params, json_body=values, again=again)
+        except NotFound:
+            # no such chunk in storage yet: its rows are being appended
+            if self._hsds.root_of(self.domain) is None:
+                raise
+            return []
+        names = ("index", *self._names)
+        return [
+            decode(int(values[0]), values[1:], names[1:]) for values in cast("list[list[Any]]", answer.json()["value"])
+        ]
+
+    def _update_at(self, index: int, condition: str, values: dict[str, Any]) -> bool:
+        # a selection that ends with the row is enough to name its chunk
+        return bool(self._update(index // self.chunk_rows, index + 1, condition, values, limit=1, again=True))
+
+
+# a row whose load starts from nothing
+_FRESH: dict[str, Any] = {
+    "loadstart": 0,
+    "loaddone": 0,
+    "loadstatus": 0,
+    "loadattempts": 0,
+    "diffstart": 0,
+    "diffdone": 0,
+    "diffstatus": 0,
+    "diffattempts": 0,
+    "diffresult": "",
+    "notbefore": 0,
+    "lease": 0,
+}
+_UNCHECKED = {key: value for key, value in _FRESH.items() if key.startswith("diff")}
+
+
+def _source_values(item: SourceObject) -> dict[str, Any]:
+    return {"size": item.size, "etag": _ascii(item.etag, 64), "modified": item.modified}
+
+
+def _file(hsds: Hsds, domain: str, mode: str) -> Any:
+    """The domain through h5pyd, whose error text names neither the server nor the user: callers add them."""
+    return h5pyd.File(
+        domain,
+        mode,
+        endpoint=hsds.endpoint,
+        username=hsds.username,
+        password=hsds.password,
+        bucket=hsds.bucket,
+        use_cache=False,
+        retries=3,
+        timeout=60,
+    )

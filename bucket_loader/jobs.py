@@ -1,0 +1,156 @@
+"""What is done with a claimed row: a load, or a check. A job returns what it found; the worker writes it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from .config import Config
+from .hsds import Conflict, Hsds, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
+from .inventory import Claim, Outcome
+from .log import fields, logger
+from .shutdown import CalledOff
+from .source import Source, SourceObject
+from .states import CHECK, LOAD, State, Work
+from .tools import Judged, Tools, Verdict
+
+KeepGoing = Callable[[], bool]
+
+
+class Job(Protocol):
+    """A kind of work. `run` raises CalledOff, or Unavailable/SourceError when a server is away: the row is released."""
+
+    work: Work
+
+    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome: ...
+
+
+def retry_or_fail(claim: Claim, judged: Judged, config: Config) -> Outcome:
+    """What becomes of a row after a run that was not good: another try after a growing pause, or the end."""
+    work = claim.work
+    if judged.verdict is Verdict.TRY_AGAIN and claim.attempt < config.max_attempts:
+        wait = config.retry_pause * 2 ** (claim.attempt - 1)
+        return Outcome(work.ready, judged.status, judged.reason, wait=wait)
+    return Outcome(work.failed, judged.status, judged.reason)
+
+
+class Servers:
+    """The cluster's HSDS and the pod's own (the same one, where the pod has none), and the source bucket."""
+
+    def __init__(self, config: Config, source: Source) -> None:
+        password = config.hs_password.get_secret_value() if config.hs_password else None
+        self.cluster = Hsds(config.hsds_endpoint, config.hs_username, password, config.tgt_bucket)
+        self.pod = self.cluster
+        if config.working_endpoint != config.hsds_endpoint:
+            self.pod = Hsds(config.working_endpoint, config.hs_username, password, config.tgt_bucket)
+        self.source = source
+
+    def endpoints(self) -> list[Hsds]:
+        return [self.cluster] if self.pod is self.cluster else [self.cluster, self.pod]
+
+    def check(self) -> None:
+        """Raise Unavailable or SourceError when a server is away: then it is not the file's fault."""
+        for hsds in self.endpoints():
+            state = hsds.state()
+            if state != "READY":
+                raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
+        self.source.check()
+
+
+class LoadJob:
+    """Loads a source object into its domain, so that it is whole, in storage, and seen by everyone."""
+
+    work = LOAD
+
+    def __init__(self, config: Config, servers: Servers, tools: Tools) -> None:
+        self._config, self._servers, self._tools = config, servers, tools
+
+    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome:
+        key = claim.row.filename
+        domain = self._config.tgt_folder + key
+        refused = why_no_domain(key, self._config.tgt_folder)
+        if refused:
+            return Outcome(State.LOAD_FAILED, 1, refused)
+        before = self._servers.source.look(key)
+        if before is None:
+            return Outcome(State.LOAD_FAILED, 1, "the source object is gone")
+        try:
+            return self._load(claim, domain, before, keep_going)
+        except LoginRefused as error:
+            return Outcome(State.LOAD_FAILED, 1, str(error))
+
+    def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing) -> Outcome:
+        config, cluster, pod = self._config, self._servers.cluster, self._servers.pod
+        try:
+            self._forget_old(domain)
+            pod.make_folders(domain.rpartition("/")[0] + "/", below=config.tgt_folder)
+        except Conflict:
+            return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
+        link = config.link_files
+        judged = self._tools.load(claim.row.filename, domain, link, keep_going)
+        if judged.verdict is Verdict.CALLED_OFF:
+            raise CalledOff
+        if judged.verdict is not Verdict.GOOD:
+            self._remove_part(domain)
+            if judged.verdict is Verdict.TRY_AGAIN:
+                self._servers.check()
+            return retry_or_fail(claim, judged, config)
+        try:
+            pod.flush(domain)
+            pod.read_root(domain)
+            if config.public_read:
+                # by the cluster's server: it then has the domain with these rights, and not one from before them
+                cluster.make_public(domain)
+            if cluster.root_of(domain) != pod.root_of(domain):
+                raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
+        except NotFound as error:
+            return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, str(error), 0), config)
+        if self._servers.source.look(claim.row.filename) != before:
+            return Outcome(State.NEW, 0, "the source changed while it was loaded")
+        return Outcome(State.LOADED, 0, mode="link" if link else "ingest", source=before)
+
+    def _forget_old(self, domain: str) -> None:
+        """Delete a domain of an earlier load through the cluster's server.
+
+        It would keep the old one in its cache for an hour, whose root group is gone; to drop only its cached copy
+        (meta_only) reaches the service node but not the data node.
+        """
+        if self._servers.pod is not self._servers.cluster:
+            self._servers.cluster.delete_domain(domain)
+
+    def _remove_part(self, domain: str) -> None:
+        """Remove what a failed load left: a domain that is there is a domain that is whole."""
+        try:
+            self._servers.pod.delete_domain(domain)
+        except HsdsError as error:
+            logger.warning("a failed load left a part of %s: %s", domain, fields(error=error))
+
+
+class CheckJob:
+    """Compares a loaded domain with its source."""
+
+    work = CHECK
+
+    def __init__(self, config: Config, servers: Servers, tools: Tools) -> None:
+        self._config, self._servers, self._tools = config, servers, tools
+
+    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome:
+        row = claim.row
+        if row.version != row.loadversion or self._replaced(claim):
+            return Outcome(State.NEW, 0, "the source changed after it was loaded")
+        domain = self._config.tgt_folder + row.filename
+        judged = self._tools.diff(row.filename, domain, keep_going)
+        if judged.verdict is Verdict.CALLED_OFF:
+            raise CalledOff
+        if judged.verdict is Verdict.TRY_AGAIN:
+            self._servers.check()
+        if self._replaced(claim):
+            return Outcome(State.NEW, 0, "the source changed while it was checked")
+        if judged.verdict is Verdict.GOOD:
+            return Outcome(State.VERIFIED, 0, judged.reason)
+        return retry_or_fail(claim, judged, self._config)
+
+    def _replaced(self, claim: Claim) -> bool:
+        now = self._servers.source.look(claim.row.filename)
+        # a source that vanished is not a new one: the tools will say that it cannot be opened
+        return now is not None and now != claim.row.source

@@ -1,0 +1,109 @@
+"""What every command does before its work: options, settings, log, servers; and how it ends.
+
+Exit statuses: 0 good, 1 something failed, 2 wrong usage or settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from . import __version__, config, log
+from .child import CommandNotFound
+from .config import Config, ConfigError
+from .hsds import Hsds, HsdsError, Unavailable
+from .inventory import Inventory, InventoryError
+from .log import logger
+from .shutdown import Stop
+from .source import Source, SourceError
+
+EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound)
+
+
+def parser(description: str, epilog: str = "") -> argparse.ArgumentParser:
+    """A command's parser, with --version and the settings' options."""
+    made = argparse.ArgumentParser(
+        description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    config.add_options(made)
+    return made
+
+
+def run(
+    made: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+    body: Callable[[argparse.Namespace, Config], int],
+    desktop: bool = False,
+) -> int:
+    """Run a command's body with its options and settings, and return its exit status.
+
+    What an operator can mend is shown as one line, not as a stack trace. A desktop command logs what is wrong only: its
+    output is its result.
+    """
+    options = made.parse_args(argv)
+    try:
+        settings = config.load(options)
+    except ConfigError as error:
+        print(f"{made.prog}: {error}", file=sys.stderr)
+        return 2
+    log.set_up("WARNING" if desktop and settings.log_level == "INFO" else settings.log_level)
+    if not desktop:
+        logger.info("%s %s starts with %s", made.prog, __version__, settings.effective())
+    try:
+        return body(options, settings)
+    except EXPECTED as error:
+        print(f"{made.prog}: {error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # the reader of our output has what it wanted, as `head` does
+        sys.stderr.close()
+        return 0
+
+
+def connect(settings: Config) -> Hsds:
+    """The cluster's HSDS with the configured login."""
+    password = settings.hs_password.get_secret_value() if settings.hs_password else None
+    return Hsds(settings.hsds_endpoint, settings.hs_username, password, settings.tgt_bucket)
+
+
+def wait_for(what: Callable[[], None], settings: Config, stop: Stop) -> bool:
+    """Call `what` until it raises none of the expected errors; False when told to stop first.
+
+    A pod that starts before its server, its inventory or its bucket waits and says for what. After `ready_timeout`
+    the last error is raised.
+    """
+    deadline = time.monotonic() + settings.ready_timeout
+    said, pause = "", 1.0
+    while not stop.requested:
+        try:
+            what()
+            return True
+        except (InventoryError, SourceError, HsdsError) as error:
+            if time.monotonic() > deadline:
+                raise
+            if str(error) != said:
+                said = str(error)
+                logger.warning("waiting: %s", said)
+        stop.wait(pause)
+        pause = min(pause * 1.5, 10.0)
+    return False
+
+
+def open_inventory(hsds: Hsds, settings: Config) -> Inventory:
+    """The inventory that workers and the watcher write to. Raises InventoryError, Unavailable."""
+    state = hsds.state()
+    if state != "READY":
+        raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
+    return Inventory.open(hsds, settings.inventory_domain)
+
+
+def open_source(settings: Config) -> Source:
+    """The source bucket, when it can be listed. Raises SourceError."""
+    source = Source(settings)
+    source.check()
+    return source

@@ -1,0 +1,159 @@
+"""hsload and hsdiff: their arguments, their environment, and what their output means. No other module knows these.
+
+Neither tool's exit status is a verdict: hsload prints ERROR and exits 0 in places, hsdiff's status is the number of
+differences (256 is 0), and it prints a read error without counting it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from . import child
+from .config import Config
+from .source import Source, inherited_env
+
+KeepGoing = Callable[[], bool]
+
+
+class Verdict(Enum):
+    """What a tool's run means for its file."""
+
+    GOOD = "good"
+    BAD = "bad"  # and will be the next time
+    TRY_AGAIN = "try again"  # something in the way that may pass
+    CALLED_OFF = "called off"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A tool's run, judged. `status` is the exit status, `reason` one line; `seconds` of wall time."""
+
+    verdict: Verdict
+    status: int
+    reason: str
+    seconds: float
+
+
+# hsload goes on after these warnings; what they are about is not in the domain, or not as it was
+_LOSSES = (
+    "regionreference types not supported",
+    "could not find map item",
+    "Unexpected link type",
+    "not utf8 encodable",
+    "No path found for ref object",
+)
+# filters that HSDS does not undo: a link to such chunks reads back as rubbish, or hangs its readers
+_UNREADABLE_LINKS = (
+    "not supported by HSDS, this filter will not be used",
+    "not supported",
+    "ignoring compression_opts for filter",
+)
+_PASSING = re.compile(
+    r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
+    r"|Service Unavailable|\b50[0234]\b|Internal Server Error|Max retries|SlowDown|Throttl|EndpointConnection|RemoteDisconnected|IncompleteRead"
+    r"|ExpiredToken|RequestTimeout|Broken pipe|Connection closed|ServerDisconnected|Please reduce your request rate",
+    re.IGNORECASE,
+)
+_LOG_PREFIX = re.compile(r"^(ERROR|WARNING|INFO|DEBUG|CRITICAL)\s+(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\s+)?")
+# lines that say only that there was an error
+_EMPTY_WORDS = re.compile(r"^(exiting program with return code|Traceback|During handling|The above exception|\s|\^)")
+
+
+class Tools:
+    """The two programs, set up for one HSDS and one source bucket. May be shared between threads."""
+
+    def __init__(self, config: Config, source: Source) -> None:
+        self._config, self._source = config, source
+        self.hsload, self.hsdiff = child.find(config.hsload), child.find(config.hsdiff)
+
+    def _env(self, whole_file: bool) -> dict[str, str]:
+        config = self._config
+        env = inherited_env() | self._source.child_env(whole_file)
+        # the login goes in here and not by the arguments, which every process of the machine can read
+        login = {
+            "HS_ENDPOINT": config.working_endpoint,
+            "HS_USERNAME": config.hs_username,
+            "HS_PASSWORD": config.hs_password.get_secret_value() if config.hs_password else None,
+            "HS_BUCKET": config.tgt_bucket,
+        }
+        for name, value in login.items():
+            env.pop(name, None)
+            if value:
+                env[name] = value
+        env.update(PYTHONUNBUFFERED="1", PYTHONWARNINGS="ignore", LOG_LEVEL="ERROR")
+        return env
+
+    def load(self, key: str, domain: str, link: bool, keep_going: KeepGoing) -> Judged:
+        """Load an object into a domain, which is replaced. `link`: metadata and chunk locations only."""
+        argv = [self.hsload, "--loglevel", "warning", *(["--link"] if link else []), self._source.url(key), domain]
+        run = child.run(argv, self._env(whole_file=not link), self._config.load_time_limit, keep_going)
+        return judge_load(run, link)
+
+    def diff(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
+        """Compare an object with a domain."""
+        argv = [self.hsdiff, "--loglevel", "error", self._source.url(key), domain]
+        run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going)
+        return judge_diff(run)
+
+
+def judge_load(run: child.Finished, link: bool) -> Judged:
+    """What a run of hsload means: status and output together."""
+    errors = [_bare(line) for line in run.lines if line.startswith("ERROR")]
+    warnings = [_bare(line) for line in run.lines if line.startswith("WARNING")]
+    early = _not_exited(run, errors)
+    if early:
+        return early
+    telling = _telling(run.lines)
+    if run.status or errors:
+        reason = next((line for line in errors if not _EMPTY_WORDS.match(line)), telling)
+        if telling and telling != reason and "Traceback (most recent call last):" in run.lines:
+            reason = telling
+        return _failed(run, reason or f"hsload exited with status {run.status} and said nothing", run.lines)
+    losses = [line for line in warnings if any(text in line for text in _LOSSES)]
+    if losses:
+        return Judged(Verdict.BAD, run.status, losses[0], run.seconds)
+    unreadable = [line for line in warnings if any(text in line for text in _UNREADABLE_LINKS)]
+    if link and unreadable:
+        return Judged(Verdict.BAD, run.status, f"cannot be linked: {unreadable[0]}", run.seconds)
+    return Judged(Verdict.GOOD, 0, "", run.seconds)
+
+
+def judge_diff(run: child.Finished) -> Judged:
+    """What a run of hsdiff means: GOOD only when it exited with 0 and had nothing to say."""
+    errors = [_bare(line) for line in run.lines if line.startswith("ERROR")]
+    early = _not_exited(run, errors)
+    if early:
+        return early
+    if not run.status and not run.lines:
+        return Judged(Verdict.GOOD, 0, "PASSED", run.seconds)
+    crashed = "Traceback (most recent call last):" in run.lines
+    telling = _telling(run.lines) if crashed or errors else run.lines[0] if run.lines else ""
+    if crashed:
+        telling = f"hsdiff crashed: {telling}"
+    return _failed(run, telling or f"hsdiff exited with status {run.status} and said nothing", run.lines)
+
+
+def _not_exited(run: child.Finished, errors: Sequence[str]) -> Judged | None:
+    if run.ending is child.Ending.EXITED:
+        return None
+    if run.ending is child.Ending.CALLED_OFF:
+        return Judged(Verdict.CALLED_OFF, run.status, run.describe(), run.seconds)
+    last = f"; its last error: {errors[-1]}" if errors else ""
+    return Judged(Verdict.TRY_AGAIN, run.status or 1, run.describe() + last, run.seconds)
+
+
+def _failed(run: child.Finished, reason: str, lines: Sequence[str]) -> Judged:
+    passing = any(_PASSING.search(line) for line in lines)
+    return Judged(Verdict.TRY_AGAIN if passing else Verdict.BAD, run.status or 1, reason, run.seconds)
+
+
+def _bare(line: str) -> str:
+    return _LOG_PREFIX.sub("", line)
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The last line that says what happened: of a Python crash, the exception."""
+    return next((_bare(line) for line in reversed(lines) if not _EMPTY_WORDS.match(_bare(line))), "")

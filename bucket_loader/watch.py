@@ -1,0 +1,215 @@
+"""The watcher: compares the bucket's listing with the inventory, and brings the inventory up to date.
+
+It reads the table's identifying columns once and then only what was appended, by itself or by another watcher; there
+is never a query per key. A million keys take about 70 MB here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .hsds import Unavailable, why_no_domain
+from .inventory import Inventory, key_hash
+from .log import fields, logger
+from .source import Source, SourceObject
+
+BATCH_ROWS = 1000
+_IDENTITY = ("keyhash", "rowid", "size", "etag", "modified", "version", "vanished", "state")
+
+
+@dataclass
+class Pass:
+    """What one pass over the bucket did."""
+
+    listed: int = 0
+    added: int = 0
+    refused: int = 0
+    changed: int = 0
+    vanished: int = 0
+    returned: int = 0
+
+    @property
+    def news(self) -> int:
+        """How many rows this pass wrote."""
+        return self.added + self.refused + self.changed + self.vanished + self.returned
+
+
+def _fingerprint(size: int, etag: str, modified: int) -> int:
+    digest = hashlib.blake2b(f"{size} {modified} {etag}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+class Known:
+    """The keys that the inventory has, by their hashes: arrays sorted by hash, plus what came since the last sort."""
+
+    def __init__(self) -> None:
+        self._hashes = np.zeros(0, "S32")
+        self._rows = np.zeros(0, "i8")
+        self._recent: dict[bytes, int] = {}
+        self.fingerprints = np.zeros(0, "u8")  # by row, as the next ones
+        self.rowids = np.zeros(0, "i8")
+        self.versions = np.zeros(0, "i4")
+        self.vanished = np.zeros(0, "?")
+        self.first = np.zeros(0, "?")  # false for blank rows and further rows of a key
+        self.seen = np.zeros(0, "?")
+
+    @property
+    def rows(self) -> int:
+        return len(self.rowids)
+
+    def extend(
+        self,
+        hashes: npt.NDArray[np.bytes_],
+        fingerprints: list[int],
+        rowids: npt.NDArray[np.int64],
+        versions: npt.NDArray[np.int64],
+        vanished: npt.NDArray[np.bool_],
+    ) -> None:
+        """Add the next rows of the table. Of rows with the same key, the first one counts."""
+        start = self.rows
+        first = np.zeros(len(rowids), "?")
+        for offset, digest in enumerate(hashes.tolist()):
+            if digest and self.find(digest) is None:
+                self._recent[digest] = start + offset
+                first[offset] = True
+        self.first = np.concatenate([self.first, first])
+        self.fingerprints = np.concatenate([self.fingerprints, np.array(fingerprints, "u8")])
+        self.rowids = np.concatenate([self.rowids, rowids])
+        self.versions = np.concatenate([self.versions, versions.astype("i4")])
+        self.vanished = np.concatenate([self.vanished, vanished.astype("?")])
+        self.seen = np.concatenate([self.seen, np.zeros(len(rowids), "?")])
+        if len(self._recent) > 50_000:
+            self._merge()
+
+    def _merge(self) -> None:
+        hashes = np.concatenate([self._hashes, np.array(list(self._recent), "S32")])
+        rows = np.concatenate([self._rows, np.array(list(self._recent.values()), "i8")])
+        order = np.argsort(hashes)
+        self._hashes, self._rows, self._recent = hashes[order], rows[order], {}
+
+    def find(self, digest: bytes) -> int | None:
+        """The row of a key hash."""
+        if digest in self._recent:
+            return self._recent[digest]
+        place = int(np.searchsorted(self._hashes, np.bytes_(digest)))
+        if place < len(self._hashes) and self._hashes[place] == digest:
+            return int(self._rows[place])
+        return None
+
+
+class Watcher:
+    """Keeps one inventory in step with one bucket. Two of them do no harm: each reads what the other added."""
+
+    def __init__(self, source: Source, inventory: Inventory, tgt_folder: str) -> None:
+        self._source, self._inventory, self._folder = source, inventory, tgt_folder
+        self._known = Known()
+
+    def scan(self) -> Pass:
+        """One pass over the bucket. Raises SourceError or HsdsError; what was done before it stays and is right."""
+        done = Pass()
+        self._read_new_rows()
+        self._known.seen[:] = False
+        fresh: list[SourceObject] = []
+        for page in self._source.list_pages():
+            done.listed += len(page)
+            for item in page:
+                row = self._known.find(key_hash(item.key).encode())
+                if row is None:
+                    fresh.append(item)
+                else:
+                    self._known.seen[row] = True
+                    self._compare(row, item, done)
+            if len(fresh) >= BATCH_ROWS:
+                self._add(fresh, done)
+                fresh = []
+        self._add(fresh, done)
+        self._flag_missing(done)
+        if done.added or done.refused:
+            # rows that only the data node's memory holds would be lost with it
+            self._inventory.flush()
+        return done
+
+    def _read_new_rows(self) -> None:
+        known = self._known
+        for _, block in self._inventory.stream(_IDENTITY, start=known.rows):
+            prints = [
+                _fingerprint(size, etag.decode(), modified)
+                for size, etag, modified in zip(
+                    block["size"].tolist(), block["etag"].tolist(), block["modified"].tolist(), strict=True
+                )
+            ]
+            known.extend(block["keyhash"], prints, block["rowid"], block["version"], block["vanished"] > 0)
+
+    def _add(self, items: list[SourceObject], done: Pass) -> None:
+        if not items:
+            return
+        reasons = [why_no_domain(item.key, self._folder) for item in items]
+        for item, reason in zip(items, reasons, strict=True):
+            if reason:
+                logger.warning("refused %s: %s", fields(key=item.key), reason)
+        for first in range(0, len(items), BATCH_ROWS):
+            batch = slice(first, first + BATCH_ROWS)
+            self._inventory.append(items[batch], reasons[batch])
+        refused = sum(map(bool, reasons))
+        done.added += len(items) - refused
+        done.refused += refused
+        self._read_new_rows()
+        for item in items:
+            row = self._known.find(key_hash(item.key).encode())
+            if row is None:
+                raise Unavailable(
+                    f"a row that was appended is not in {self._inventory.domain}; the next pass adds it again"
+                )
+            self._known.seen[row] = True
+
+    def _compare(self, index: int, item: SourceObject, done: Pass) -> None:
+        known = self._known
+        if known.vanished[index]:
+            self._inventory.mark_vanished(index, int(known.rowids[index]), 0)
+            known.vanished[index] = False
+            done.returned += 1
+            logger.info("source is there again %s", fields(key=item.key))
+        fingerprint = _fingerprint(item.size, item.etag, item.modified)
+        if fingerprint == known.fingerprints[index]:
+            return
+        row = self._inventory.row(index)
+        if row.source != item:  # else a loader has written the new version already
+            version = max(row.version, int(known.versions[index])) + 1
+            idle = self._inventory.source_changed(index, int(known.rowids[index]), item, version)
+            known.versions[index] = version
+            done.changed += 1
+            logger.info(
+                "source changed %s",
+                fields(key=item.key, size=item.size, etag=item.etag, row=index, now="new" if idle else "in work"),
+            )
+        known.fingerprints[index] = fingerprint
+
+    def _flag_missing(self, done: Pass) -> None:
+        known = self._known
+        for index in np.flatnonzero(known.first & ~known.seen & ~known.vanished).tolist():
+            key = self._inventory.row(index).filename
+            if not self._source.wants(key):
+                known.first[index] = False  # of another prefix or suffix: what this watcher lists says nothing about it
+                continue
+            self._inventory.mark_vanished(index, int(known.rowids[index]), int(time.time()))
+            known.vanished[index] = True
+            done.vanished += 1
+            logger.warning("source vanished %s", fields(key=key, row=index))
+
+
+def describe(done: Pass, seconds: float) -> str:
+    """One line about a pass."""
+    return fields(
+        seconds=seconds,
+        listed=done.listed,
+        added=done.added,
+        refused=done.refused or None,
+        changed=done.changed or None,
+        vanished=done.vanished or None,
+        returned=done.returned or None,
+    )

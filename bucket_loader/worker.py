@@ -1,0 +1,179 @@
+"""The loop of a worker: claim a row, do the job, write down what became of it. It outlives every file and outage."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from enum import Enum
+
+from .config import Config
+from .hsds import HsdsError, Unavailable
+from .inventory import Claim, Inventory, Outcome
+from .jobs import Job, retry_or_fail
+from .log import fields, logger
+from .shutdown import CalledOff, Stop
+from .source import SourceError
+from .states import State
+from .tools import Judged, Verdict
+
+SHORTEST_PAUSE = 0.5  # of a worker that found nothing; it doubles up to watchdog_sleep_time
+LONGEST_OUTAGE_PAUSE = 30.0
+RENEWALS_PER_LEASE = 4
+
+
+class Step(Enum):
+    """What one turn of the loop came to."""
+
+    WORKED = "worked"
+    IDLE = "idle"
+    AWAY = "a server is away"
+
+
+class Worker:
+    """Works off the rows of one inventory, one at a time."""
+
+    def __init__(self, job: Job, inventory: Inventory, config: Config, stop: Stop, name: str) -> None:
+        self._job, self._inventory, self._config, self._stop, self._name = job, inventory, config, stop, name
+        self.finished = 0
+        self.failed = 0
+
+    def run(self, drain: bool = False, once: bool = False) -> None:
+        """Work until told to stop; `drain`: until no row waits or is in work; `once`: one row at most."""
+        pause = SHORTEST_PAUSE
+        while not self._stop.requested:
+            step = self.step()
+            if once and step is not Step.AWAY:
+                return
+            if step is Step.WORKED:
+                pause = SHORTEST_PAUSE
+                continue
+            longest = (
+                LONGEST_OUTAGE_PAUSE if step is Step.AWAY else max(SHORTEST_PAUSE, self._config.watchdog_sleep_time)
+            )
+            if step is Step.IDLE and drain and self._nothing_left():
+                return
+            self._stop.wait(min(pause, longest))
+            pause = min(pause * 2, longest)
+
+    def step(self) -> Step:
+        """One turn: at most one row, from its claim to its finish."""
+        try:
+            claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
+        except HsdsError as error:
+            return self._away("cannot claim", error)
+        if claim is None:
+            return Step.IDLE
+        row = claim.row
+        logger.info(
+            "%s begins %s",
+            claim.work.name,
+            fields(key=row.filename, row=row.index, attempt=claim.attempt, bytes=row.size, pod=self._name),
+        )
+        started = time.monotonic()
+        try:
+            outcome = self._attempt(claim)
+            state = self._inventory.finish(claim, outcome)
+        except CalledOff:
+            self._release(claim, "called off")
+            return Step.WORKED
+        except (Unavailable, SourceError) as error:
+            self._release(claim, "given back")
+            return self._away(f"{claim.work.name} waits", error)
+        self._report(claim, outcome, state, time.monotonic() - started)
+        return Step.WORKED
+
+    def _attempt(self, claim: Claim) -> Outcome:
+        """What the job finds, or what stands in the way of asking it."""
+        config = self._config
+        if claim.attempt > config.max_attempts:
+            # only workers that died leave such a row: what ends otherwise is counted and ended by the job
+            reason = f"given up: its worker died in each of {config.max_attempts} attempts (out of memory?)"
+            return Outcome(claim.work.failed, 1, reason)
+        try:
+            return self._job.run(claim, self._heartbeat(claim))
+        except (CalledOff, Unavailable, SourceError):
+            raise
+        except Exception as error:
+            # whatever a file does, the worker lives on; it counts as an attempt
+            logger.debug("%s broke off", claim.work.name, exc_info=True)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, reason, 0), config)
+
+    def _heartbeat(self, claim: Claim) -> Callable[[], bool]:
+        """A function that says whether to go on with a row, and renews its lease when that is due."""
+        lease = self._config.lease_time
+        renewed = time.monotonic()
+
+        def keep_going() -> bool:
+            nonlocal renewed
+            if self._stop.now:
+                return False
+            since = time.monotonic() - renewed
+            if since < lease / RENEWALS_PER_LEASE:
+                return True
+            try:
+                held = self._inventory.renew(claim, lease)
+            except HsdsError as error:
+                logger.warning("cannot renew the lease %s", fields(key=claim.row.filename, error=error))
+                return since < lease  # without it, another worker may have begun
+            if held:
+                renewed = time.monotonic()
+            return held
+
+        return keep_going
+
+    def _nothing_left(self) -> bool:
+        """Whether no row waits for this work, now or after a pause, and none is in it."""
+        work = self._job.work
+        try:
+            counts = self._inventory.counts()
+        except HsdsError as error:
+            self._away("cannot count", error)
+            return False
+        return not counts[work.ready] and not counts[work.active]
+
+    def _release(self, claim: Claim, why: str) -> None:
+        key = claim.row.filename
+        try:
+            state = self._inventory.release(claim)
+        except HsdsError as error:
+            logger.warning("cannot give back %s", fields(key=key, error=error, after=f"{self._config.lease_time:.0f}s"))
+            return
+        logger.info("%s %s %s", claim.work.name, why, fields(key=key, row=claim.row.index, now=_label(state)))
+
+    def _away(self, what: str, error: Exception) -> Step:
+        logger.warning("%s: %s", what, error)
+        return Step.AWAY
+
+    def _report(self, claim: Claim, outcome: Outcome, state: State | None, seconds: float) -> None:
+        """The one line per file."""
+        row, work = claim.row, claim.work
+        good = state is work.done
+        self.finished += good
+        self.failed += state is work.failed
+        words = "ended" if good else "failed" if state is work.failed else "will be tried again"
+        if state is None:
+            words = "lost its row"
+        logger.log(
+            logging.INFO if good else logging.WARNING,
+            "%s %s %s",
+            work.name,
+            words,
+            fields(
+                key=row.filename,
+                row=row.index,
+                attempt=claim.attempt,
+                seconds=seconds,
+                bytes=row.size,
+                mode=outcome.mode or None,
+                now=_label(state),
+                status=outcome.status,
+                reason=outcome.reason or None,
+                pod=self._name,
+            ),
+        )
+
+
+def _label(state: State | None) -> str:
+    return state.label if state is not None else "another worker's"
