@@ -1,4 +1,4 @@
-"""One HSDS server: the requests that this package makes of it, with time limits, retries and errors that say what is wrong.
+"""One HSDS server: the requests made of it, with time limits, retries and errors that say what is wrong.
 
 h5pyd is used where it helps (making a table, its data type). Requests that must be conditional, timed and judged by
 their status go straight to the REST API: h5pyd 0.24 sends PUT without a time limit, lets its HTTP client repeat a PUT
@@ -7,7 +7,7 @@ whose answer was lost, and drops the status of a refused POST.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 # HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
 _DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
-PATIENCE_SECONDS = 30.0  # how long one call is tried again before its caller hears of it
+PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
 
 
 class HsdsError(Exception):
@@ -63,8 +63,6 @@ class Hsds:
     password: str | None = field(default=None, repr=False)
     bucket: str | None = None
     patience: float = PATIENCE_SECONDS
-    # called between two tries of a request, with what went wrong: a worker looks at its stop flag here
-    between_tries: Callable[[HsdsError], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self._session = requests.Session()
@@ -74,7 +72,7 @@ class Hsds:
             self._session.auth = HTTPBasicAuth(self.username.encode(), self.password.encode())
 
     def clone(self) -> Hsds:
-        return Hsds(self.endpoint, self.username, self.password, self.bucket, self.patience, self.between_tries)
+        return Hsds(self.endpoint, self.username, self.password, self.bucket, self.patience)
 
     def request(
         self,
@@ -113,9 +111,7 @@ class Hsds:
                     json=json_body,
                     data=data,
                     headers=headers,
-                    timeout=(# HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
-_DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
-CONNECT_SECONDS, READ_SECONDS),
+                    timeout=(CONNECT_SECONDS, READ_SECONDS),
                 )
             except requests.RequestException as error:
                 raise Unavailable(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
@@ -129,15 +125,9 @@ CONNECT_SECONDS, READ_SECONDS),
             retry=tenacity.retry_if_exception_type(Unavailable),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
             stop=tenacity.stop_after_delay(self.patience),
-            before_sleep=self._before_sleep,
             reraise=True,
         )
         return retrying(once)
-
-    def _before_sleep(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, HsdsError):
-            self.between_tries(error)
 
     def _refusal(self, method: str, path: str, domain: str | None, answer: requests.Response) -> HsdsError:
         status = answer.status_code
@@ -154,7 +144,7 @@ CONNECT_SECONDS, READ_SECONDS),
     # -- the server ---------------------------------------------------------------------------------------------------
 
     def state(self) -> str:
-        """`READY`, or what is in the way: another state, or one line about the failure. GET /about answers before that."""
+        """`READY`, or what is in the way: another state or a failure, in one line. An answer alone is not enough."""
         try:
             answer = self.request("GET", "/about", again=False)
             return str(answer.json().get("state"))
@@ -229,7 +219,9 @@ def why_no_domain(key: str, folder: str) -> str:
         return "the key holds ?versionId=, which the S3 reader of hsload takes for a version"
     length = len((folder + key + _DOMAIN_SUFFIX).encode("utf-8", "surrogatepass")) - 1
     if length > _MAX_OBJECT_NAME:
-        return f"the domain's path takes {length} bytes in storage, S3 allows {_MAX_OBJECT_NAME}: use a shorter tgt_folder"
+        return (
+            f"the domain's path takes {length} bytes in storage, S3 allows {_MAX_OBJECT_NAME}: use a shorter tgt_folder"
+        )
     return ""
 
 

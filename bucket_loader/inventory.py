@@ -6,7 +6,7 @@ What HSDS gives, and what follows (measurements in docs/measured.md):
 - The part of a chunk that a selection names is not honoured by a conditional update. The condition alone must pick the
   row: by a token that only its claimer has, or by the row's own id.
 - An answer can be lost after the update was made. A claimer looks for its token; a finish is recognised as its own.
-- Conditions are text, and numbers in it become 64-bit floats: tokens and ids have 52 bits, keys never go into a condition.
+- Conditions are text, and numbers in it become 64-bit floats: tokens and ids have 52 bits. Keys never go in.
 - Text in an update must be ASCII, and text that is not UTF-8 makes a row unreadable: see `_ascii`.
 """
 
@@ -63,7 +63,7 @@ COLUMNS = np.dtype(
         ("rowid", "i8"),  # random; picks one row in a condition
     ]
 )
-# 2.3 MB: above the 1 MiB below which HSDS makes chunks larger by itself, and small enough to be rewritten in each second
+# 2.3 MB: above the 1 MiB below which HSDS makes chunks larger by itself, small enough to be rewritten every second
 CHUNK_ROWS = 1024
 READ_ROWS = 8 * CHUNK_ROWS
 

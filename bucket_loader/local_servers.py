@@ -7,6 +7,7 @@ end of its log, because "connection refused" helps nobody.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 REGION = "us-east-1"
@@ -61,6 +63,7 @@ class _Process:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     @property
@@ -94,6 +97,13 @@ class _Process:
     def tail(self, lines: int = 20) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+def _end_with_parent() -> None:
+    """On Linux, let the kernel stop a server whose starter was killed and could not do it."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def _wait(ready: Callable[[], bool], process: _Process, what: str) -> None:
@@ -245,24 +255,31 @@ class HsdsServer:
     def endpoint(self) -> str:
         return f"http://localhost:{self.port}"
 
+    def start(self) -> None:
+        """Start both nodes, without waiting for them."""
+        for node in (self.dn, self.sn):
+            node.start()
+
+    def stop(self) -> None:
+        for node in (self.sn, self.dn):
+            node.stop()
+
     def __enter__(self) -> HsdsServer:
         try:
-            for node in (self.dn, self.sn):
-                node.start()
+            self.start()
             self.wait_ready()
         except BaseException:
-            self.__exit__()
+            self.stop()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for node in (self.sn, self.dn):
-            node.stop()
+        self.stop()
 
     def wait_ready(self) -> None:
         """Return when both nodes say READY (the service node answers 200 before that)."""
         for node, port, path in ((self.dn, self.dn_port, "info"), (self.sn, self.port, "about")):
-            _wait(lambda p=port, q=path: _state(p, q) == "READY", node, node.name)
+            _wait(partial(_is_ready, port, path), node, node.name)
 
     def restart(self) -> None:
         """Start whichever node is not running, as Kubernetes would."""
@@ -272,6 +289,10 @@ class HsdsServer:
             except ServerFailed:
                 node.start()
         self.wait_ready()
+
+
+def _is_ready(port: int, path: str) -> bool:
+    return _state(port, path) == "READY"
 
 
 def _state(port: int, path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a pod's process does: wait for the servers, then watch the bucket, or work in as many threads as the settings say."""
+"""What a pod's process does: wait for the servers, then watch the bucket, or work in as many threads as are set."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def amount(size: float) -> str:
 
 
 def lines(rows: Iterable[Row]) -> Iterator[str]:
-    """Three lines a row: the file and its state; start, done, run time, status and pod of the load, and of the check."""
+    """Three lines a row: file and state; start, done, run time, status, pod and reason of load and check."""
     yield "filename  [state]"
     yield "\tload\tstart\tdone\trun time\trc\tpod\treason"
     yield "\tdiff\tstart\tdone\trun time\trc\tpod\tresult"

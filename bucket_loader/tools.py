@@ -53,7 +53,8 @@ _UNREADABLE_LINKS = (
 )
 _PASSING = re.compile(
     r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
-    r"|Service Unavailable|\b50[0234]\b|Internal Server Error|Max retries|SlowDown|Throttl|EndpointConnection|RemoteDisconnected|IncompleteRead"
+    r"|Service Unavailable|\b50[0234]\b"
+    r"|Internal Server Error|Max retries|SlowDown|Throttl|EndpointConnection|RemoteDisconnected|IncompleteRead"
     r"|ExpiredToken|RequestTimeout|Broken pipe|Connection closed|ServerDisconnected|Please reduce your request rate",
     re.IGNORECASE,
 )

@@ -1,0 +1,28 @@
+"""Real servers for the tests: one S3 server, the cluster's HSDS and a pod's own HSDS, started once per run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bucket_loader.local_servers import HsdsServer, S3Server
+from tests.world import PASSWORD, USER, Servers, World
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    root = tmp_path_factory.mktemp("servers")
+    with S3Server(root) as s3:
+        s3.make_bucket("target")
+        with (
+            HsdsServer(root, s3, "target", {USER: PASSWORD, "reader": "reader-word"}, "cluster") as cluster,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", {"metadata_mem_cache_expire": 2}) as pod,
+        ):
+            yield Servers(root, s3, cluster, pod)
+
+
+@pytest.fixture
+def world(servers: Servers, request: pytest.FixtureRequest) -> World:
+    """A source bucket, a target folder and an inventory of this test's own."""
+    return World.make(servers, request.node.name)

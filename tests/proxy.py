@@ -1,0 +1,72 @@
+"""A TCP proxy before a real server that can lose an answer: the request arrives and is done, its answer does not come."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+class LossyProxy(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.target_port = port
+        self.lose: list[bytes] = []  # answers to requests that start so are lost, one each
+        self.lost = 0
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    server: LossyProxy
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.target_port)) as target, suppress(OSError):
+            lose = False
+            self.request.settimeout(0.02)
+            target.settimeout(0.02)
+            while True:
+                request = _receive(self.request)
+                if request == b"":
+                    return
+                if request:
+                    for start in list(self.server.lose):
+                        if request.startswith(start):
+                            self.server.lose.remove(start)
+                            lose = True
+                    target.sendall(request)
+                answer = _receive(target)
+                if answer == b"":
+                    return
+                if answer:
+                    if lose:
+                        self.server.lost += 1
+                        return  # closes the client's connection: its answer is gone
+                    self.request.sendall(answer)
+
+
+def _receive(source: socket.socket) -> bytes | None:
+    """What has come; b"" when the other side closed, None when nothing came yet."""
+    try:
+        return source.recv(1 << 20)
+    except TimeoutError:
+        return None
+
+
+@contextmanager
+def lossy(port: int) -> Iterator[LossyProxy]:
+    with LossyProxy(port) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            proxy.shutdown()
+            thread.join()

@@ -1,0 +1,169 @@
+"""What a test needs of the world: a bucket and folders of its own, and the scripts as processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from bucket_loader import config as config_module
+from bucket_loader.config import Config
+from bucket_loader.hsds import Hsds
+from bucket_loader.inventory import Inventory
+from bucket_loader.local_servers import HsdsServer, S3Server
+
+ROOT = Path(__file__).resolve().parent.parent
+USER, PASSWORD = "admin", "not-a-secret"
+
+
+@dataclass
+class Servers:
+    root: Path
+    s3: S3Server
+    cluster: HsdsServer
+    pod: HsdsServer
+
+
+@dataclass
+class World:
+    servers: Servers
+    bucket: str
+    folder: str
+    inventory_domain: str
+    settings: dict[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, servers: Servers, test: str) -> World:
+        name = re.sub(r"[^a-z0-9]+", "-", test.lower()).strip("-")[:30].strip("-")
+        name = f"{name}-{hashlib.sha1(test.encode()).hexdigest()[:6]}"
+        servers.s3.make_bucket(name)
+        world = cls(servers, name, f"/home/{USER}/{name}/", f"/home/{USER}/{name}-inventory.h5")
+        world.cluster.make_folders(world.folder)
+        return world
+
+    @property
+    def cluster(self) -> Hsds:
+        return Hsds(self.servers.cluster.endpoint, USER, PASSWORD)
+
+    @property
+    def pod(self) -> Hsds:
+        return Hsds(self.servers.pod.endpoint, USER, PASSWORD)
+
+    def env(self) -> dict[str, str]:
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "HS_", "FSSPEC"))}
+        env |= self.servers.s3.env()
+        env |= {
+            "SRC_BUCKET": self.bucket,
+            "SRC_SUFFIX": "null",
+            "TGT_FOLDER": self.folder,
+            "INVENTORY_DOMAIN": self.inventory_domain,
+            "HSDS_ENDPOINT": self.servers.cluster.endpoint,
+            "HSDS_LOCAL": self.servers.pod.endpoint,
+            "HS_USERNAME": USER,
+            "HS_PASSWORD": PASSWORD,
+            "AWS_S3_GATEWAY": self.servers.s3.endpoint,
+            "CONFIG_DIR": str(self._config_dir()),
+            "POD_NAME": "pod-1",
+            "WATCHDOG_SLEEP_TIME": "1",
+            "RETRY_PAUSE": "0",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return env | {key.upper(): str(value) for key, value in self.settings.items()}
+
+    def _config_dir(self) -> Path:
+        folder = self.servers.root / "no-config"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.yml").touch()
+        return folder
+
+    def config(self, **settings: object) -> Config:
+        env = self.env() | {key.upper(): str(value) for key, value in settings.items()}
+        parser = config_module.argparse.ArgumentParser()
+        config_module.add_options(parser)
+        return config_module.load(parser.parse_args([]), env)
+
+    # -- the source ---------------------------------------------------------------------------------------------------
+
+    def client(self) -> Any:
+        s3 = self.servers.s3
+        return boto3.client(
+            "s3",
+            endpoint_url=s3.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=s3.access_key,
+            aws_secret_access_key=s3.secret_key,
+            config=ClientConfig(request_checksum_calculation="when_required"),
+        )
+
+    def put(self, key: str, body: bytes | Path) -> None:
+        data = body.read_bytes() if isinstance(body, Path) else body
+        self.client().put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def delete(self, key: str) -> None:
+        self.client().delete_object(Bucket=self.bucket, Key=key)
+
+    # -- the programs -------------------------------------------------------------------------------------------------
+
+    def run(
+        self, script: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a script to its end. No test may see a stack trace: no user may."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), *arguments],
+            env=self.env() | dict(env or {}),
+            cwd=self.servers.root,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return done
+
+    def ok(self, script: str, *arguments: str, timeout: float = 120) -> str:
+        done = self.run(script, *arguments, timeout=timeout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextmanager
+    def running(self, script: str, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / script), *arguments],
+            env=self.env() | dict(env or {}),
+            cwd=self.servers.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    # -- the inventory ------------------------------------------------------------------------------------------------
+
+    def make_inventory(self) -> Inventory:
+        return Inventory.create(self.cluster, self.inventory_domain, public=False)
+
+    def inventory(self) -> Inventory:
+        return Inventory.open(self.cluster, self.inventory_domain)
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The rows as dump_inventory shows them, by key."""
+        found = [json.loads(line) for line in self.ok("dump_inventory.py", "--json").splitlines()]
+        by_key = {row["filename"]: row for row in found}
+        assert len(by_key) == len(found), "a key has two rows"
+        return by_key
