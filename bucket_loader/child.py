@@ -9,10 +9,11 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import IO
 
 SLICE_SECONDS = 0.1
 TERM_SECONDS = 5.0  # from TERM to KILL
@@ -35,7 +36,7 @@ class Finished:
     ending: Ending
     status: int
     seconds: float
-    lines: list[str] = field(default_factory=list)  # of its output, the last ones at most
+    lines: list[str] = field(default_factory=list)  # of its output: those to keep, and the last ones
 
     def describe(self) -> str:
         if self.ending is Ending.KILLED:
@@ -63,11 +64,13 @@ def run(
     env: Mapping[str, str],
     time_limit: float,
     keep_going: Callable[[], bool] = lambda: True,
+    keep_line: Callable[[str], bool] = lambda _: False,
 ) -> Finished:
     """Run a program to its end, with no input, in a folder of its own that goes with it.
 
     `keep_going` is called about ten times a second; when it answers False, the child and all that it started are
-    ended. The same happens when it raises, and after `time_limit` seconds.
+    ended. The same happens when it raises, and after `time_limit` seconds. Of a long output, the lines for which
+    `keep_line` is true and the last ones are given back, some hundred of each.
     """
     with tempfile.TemporaryDirectory(prefix="hsds-load-") as folder, tempfile.TemporaryFile() as output:
         started = time.monotonic()
@@ -93,8 +96,7 @@ def run(
         if ending is Ending.EXITED and status < 0:
             ending, status = Ending.KILLED, -status
         output.seek(0)
-        lines = deque(_lines(output), maxlen=KEPT_LINES)
-        return Finished(ending, abs(status), time.monotonic() - started, list(lines))
+        return Finished(ending, abs(status), time.monotonic() - started, _select(_lines(output), keep_line))
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -125,8 +127,18 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _lines(output: object) -> Iterator[str]:
-    for line in output:  # type: ignore[attr-defined]
+def _select(lines: Iterable[str], keep: Callable[[str], bool]) -> list[str]:
+    kept: list[str] = []
+    last: deque[str] = deque(maxlen=KEPT_LINES)
+    for line in lines:
+        if len(last) == KEPT_LINES and len(kept) < KEPT_LINES and keep(last[0]):
+            kept.append(last[0])
+        last.append(line)
+    return kept + list(last)
+
+
+def _lines(output: IO[bytes]) -> Iterator[str]:
+    for line in output:
         text = line[:2000].decode("utf-8", "replace").rstrip()
         if text:
             yield text

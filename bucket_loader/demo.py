@@ -18,10 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import boto3
 import h5py
 import numpy as np
-from botocore.config import Config as ClientConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -75,14 +73,7 @@ def sample_files(folder: Path) -> None:
 def fill_bucket(s3: S3Server, bucket: str, folder: Path, console: Console) -> int:
     """Upload a folder's HDF5 files under their paths below it; returns how many."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
-        config=ClientConfig(request_checksum_calculation="when_required"),
-    )
+    client = s3.client()
     total = sum(path.stat().st_size for path in files)
     with console.status(f"uploading {len(files)} files, {report.amount(total)}"):
         for path in files:

@@ -53,7 +53,7 @@ _UNREADABLE_LINKS = (
 )
 _PASSING = re.compile(
     r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
-    r"|Service Unavailable|\b50[0234]\b"
+    r"|Service Unavailable|(errno|status|status_code|status code):? ?50[0234]\b|:50[0234]$"
     r"|Internal Server Error|Max retries|SlowDown|Throttl|EndpointConnection|RemoteDisconnected|IncompleteRead"
     r"|ExpiredToken|RequestTimeout|Broken pipe|Connection closed|ServerDisconnected|Please reduce your request rate",
     re.IGNORECASE,
@@ -90,13 +90,13 @@ class Tools:
     def load(self, key: str, domain: str, link: bool, keep_going: KeepGoing) -> Judged:
         """Load an object into a domain, which is replaced. `link`: metadata and chunk locations only."""
         argv = [self.hsload, "--loglevel", "warning", *(["--link"] if link else []), self._source.url(key), domain]
-        run = child.run(argv, self._env(whole_file=not link), self._config.load_time_limit, keep_going)
+        run = child.run(argv, self._env(whole_file=not link), self._config.load_time_limit, keep_going, _is_logged)
         return judge_load(run, link)
 
     def diff(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
         """Compare an object with a domain."""
         argv = [self.hsdiff, "--loglevel", "error", self._source.url(key), domain]
-        run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going)
+        run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going, _is_logged)
         return judge_diff(run)
 
 
@@ -149,6 +149,10 @@ def _not_exited(run: child.Finished, errors: Sequence[str]) -> Judged | None:
 def _failed(run: child.Finished, reason: str, lines: Sequence[str]) -> Judged:
     passing = any(_PASSING.search(line) for line in lines)
     return Judged(Verdict.TRY_AGAIN if passing else Verdict.BAD, run.status or 1, reason, run.seconds)
+
+
+def _is_logged(line: str) -> bool:
+    return line.startswith(("ERROR", "WARNING"))
 
 
 def _bare(line: str) -> str:

@@ -71,7 +71,9 @@ def test_the_shipped_file_has_every_key_and_asks_for_what_is_missing(tmp_path: P
 
 def test_the_commented_defaults_of_the_shipped_file_are_the_real_ones(tmp_path: Path) -> None:
     text = (ROOT / "config.yml").read_text().replace("# hs", "#hs")
-    shown = "\n".join(line[2:] for line in text.splitlines() if line.startswith("# ") and ": " in line and "#" in line[2:])
+    shown = "\n".join(
+        line[2:] for line in text.splitlines() if line.startswith("# ") and ": " in line and "#" in line[2:]
+    )
     assert read(tmp_path, GOOD + shown).model_dump() == read(tmp_path, GOOD).model_dump()
 
 

@@ -290,7 +290,9 @@ def test_a_race_of_eight_processes_has_exactly_one_winner_per_row(inventory: Inv
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(8), context.Queue()
     racers = [
-        context.Process(target=_racer, args=(world.cluster.endpoint, world.inventory_domain, f"pod-{n}", barrier, results))
+        context.Process(
+            target=_racer, args=(world.cluster.endpoint, world.inventory_domain, f"pod-{n}", barrier, results)
+        )
         for n in range(8)
     ]
     for racer in racers:

@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config as ClientConfig
-
 from bucket_loader import config as config_module
 from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
@@ -96,23 +93,12 @@ class World:
 
     # -- the source ---------------------------------------------------------------------------------------------------
 
-    def client(self) -> Any:
-        s3 = self.servers.s3
-        return boto3.client(
-            "s3",
-            endpoint_url=s3.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=s3.access_key,
-            aws_secret_access_key=s3.secret_key,
-            config=ClientConfig(request_checksum_calculation="when_required"),
-        )
-
     def put(self, key: str, body: bytes | Path) -> None:
         data = body.read_bytes() if isinstance(body, Path) else body
-        self.client().put_object(Bucket=self.bucket, Key=key, Body=data)
+        self.servers.s3.client().put_object(Bucket=self.bucket, Key=key, Body=data)
 
     def delete(self, key: str) -> None:
-        self.client().delete_object(Bucket=self.bucket, Key=key)
+        self.servers.s3.client().delete_object(Bucket=self.bucket, Key=key)
 
     # -- the programs -------------------------------------------------------------------------------------------------
 
@@ -137,7 +123,9 @@ class World:
         return done.stdout
 
     @contextmanager
-    def running(self, script: str, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    def running(
+        self, script: str, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
             env=self.env() | dict(env or {}),

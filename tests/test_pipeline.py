@@ -1,0 +1,191 @@
+"""The whole path with the real scripts as processes: bucket to inventory to domain to verdict."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import h5pyd
+import numpy as np
+import pytest
+
+from bucket_loader.states import State
+from tests import files
+from tests.world import PASSWORD, USER, World
+
+pytestmark = pytest.mark.servers
+
+
+def opened(
+    world: World, key: str, endpoint: str, user: str | None = USER, password: str | None = PASSWORD
+) -> h5pyd.File:
+    return h5pyd.File(world.folder + key, "r", endpoint=endpoint, username=user, password=password)
+
+
+@pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
+def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: bool) -> None:
+    world.settings = {"link_files": link, "workers": 2}
+    for key, body in (files.GOOD | files.BROKEN).items():
+        world.put(key, body)
+    made = world.ok("make_inventory.py")
+    assert made.startswith(f"made {world.inventory_domain} on {world.servers.cluster.endpoint}, readable by everyone")
+    world.ok("watcher.py", "--once")
+    log = world.ok("loader.py", "--drain", timeout=280)
+    world.ok("differ.py", "--drain", timeout=280)
+    rows = world.rows()
+    assert set(rows) == set(files.GOOD) | set(files.BROKEN)
+    for key in files.BROKEN:
+        assert (rows[key]["state"], rows[key]["loadstatus"]) == ("load failed", 255)
+        assert "Unable to synchronously open file" in rows[key]["loadreason"]
+        assert world.cluster.root_of(world.folder + key) is None, "a failed load leaves no domain"
+    for key in files.GOOD:
+        assert (rows[key]["state"], rows[key]["diffresult"]) == ("verified", "PASSED"), rows[key]
+        assert rows[key]["loadmode"] == ("link" if link else "ingest")
+        assert rows[key]["loadpodname"] in ("pod-1/0", "pod-1/1")
+    assert log.count("load begins") == len(rows)
+    with opened(world, "chunked.h5", world.servers.cluster.endpoint, None, None) as file:  # public_read
+        assert (file["data"][...] == np.arange(6000).reshape(60, 100)).all()
+    summary = world.ok("dump_inventory.py", "--summary")
+    assert "verified" in summary and str(len(files.GOOD)) in summary
+
+
+def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World) -> None:
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    for script in ("watcher.py", "loader.py", "differ.py"):
+        world.ok(script, "--once")
+    assert world.rows()["a.h5"]["state"] == "verified"
+    with opened(world, "a.h5", world.servers.cluster.endpoint) as file:
+        assert file["number"][()] == 42.5
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    assert "changed=1" in world.ok("watcher.py", "--once")
+    assert world.rows()["a.h5"]["state"] == "new"
+    world.ok("loader.py", "--drain")
+    with opened(world, "a.h5", world.servers.cluster.endpoint) as file:
+        assert list(file) == ["data"], "the cluster's HSDS had the old domain in its cache"
+    world.ok("differ.py", "--drain")
+    row = world.rows()["a.h5"]
+    assert (row["state"], row["version"], row["loadversion"]) == ("verified", 1, 1)
+
+
+def test_keys_with_odd_characters_become_domains(world: World) -> None:
+    keys = ["it's/größe + 50%25 #1?x=y&z.h5", '[a]*{b}/say "hi".h5', "温度/" + "/".join(["k" * 100] * 8) + ".h5"]
+    for key in keys:
+        world.put(key, files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    world.ok("differ.py", "--drain")
+    assert {key: row["state"] for key, row in world.rows().items()} == dict.fromkeys(keys, "verified")
+
+
+def test_a_private_load_can_be_read_by_its_owner_alone(world: World) -> None:
+    world.settings = {"public_read": False}
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    with opened(world, "a.h5", world.servers.cluster.endpoint) as file:
+        assert "number" in file
+    with pytest.raises(OSError, match="403|Forbidden"):
+        opened(world, "a.h5", world.servers.cluster.endpoint, "reader", "reader-word")
+
+
+def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World) -> None:
+    world.put("a.h5", files.GOOD["many_objects.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    with world.running("loader.py") as loader:
+        inventory = world.inventory()
+        deadline = time.monotonic() + 60
+        while inventory.row(0).state is not State.LOADED and time.monotonic() < deadline:
+            time.sleep(0.02)
+        world.servers.pod.dn.kill()
+        world.servers.pod.sn.kill()
+        loader.terminate()
+        loader.wait(30)
+    try:
+        assert world.rows()["a.h5"]["state"] == "loaded"
+        with opened(world, "a.h5", world.servers.cluster.endpoint) as file:
+            assert [file[f"group{number:02}/value"][()] for number in range(20)] == list(range(20))
+    finally:
+        world.servers.pod.restart()
+
+
+def test_a_file_that_takes_too_long_is_ended_and_the_worker_lives_on(world: World) -> None:
+    world.settings = {"load_time_limit": 0.3, "max_attempts": 2}
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    log = world.ok("loader.py", "--drain")
+    row = world.rows()["a.h5"]
+    assert (row["state"], row["loadattempts"]) == ("load failed", 2)
+    assert row["loadreason"].startswith("took too long: ended after")
+    assert log.count("load begins") == 2
+
+
+def test_another_program_can_take_the_place_of_hsload_and_gets_no_secret_by_its_arguments(
+    world: World, tmp_path: Path
+) -> None:
+    tool = tmp_path / "my-hsload"
+    tool.write_text(
+        f'#!/bin/sh\nprintf \'%s\\n\' "$@" > {tmp_path}/arguments\nenv > {tmp_path}/env\nexec hsload "$@"\n'
+    )
+    tool.chmod(0o755)
+    world.settings = {"hsload": str(tool)}
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    log = world.ok("loader.py", "--once")
+    assert world.rows()["a.h5"]["state"] == "loaded"
+    secrets = (PASSWORD, world.servers.s3.secret_key)
+    for secret in secrets:
+        assert secret not in (tmp_path / "arguments").read_text()
+        assert secret not in log
+    env = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines() if "=" in line)
+    assert env["HS_ENDPOINT"] == world.servers.pod.endpoint
+    assert env["HS_PASSWORD"] == PASSWORD
+    assert json.loads(env["FSSPEC_S3"])["endpoint_url"] == world.servers.s3.endpoint
+
+
+def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path: Path) -> None:
+    tool = tmp_path / "slow"
+    tool.write_text("#!/bin/sh\nsleep 60\n")
+    tool.chmod(0o755)
+    world.settings = {"hsload": str(tool), "shutdown_grace": 1}
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    inventory = world.inventory()
+    with world.running("loader.py") as loader:
+        deadline = time.monotonic() + 60
+        while inventory.row(0).state is not State.LOADING and time.monotonic() < deadline:
+            time.sleep(0.05)
+        loader.send_signal(signal.SIGTERM)
+        output, _ = loader.communicate(timeout=30)
+    assert loader.returncode == 0
+    assert "load called off key=a.h5 row=0 now=new" in output
+    row = world.rows()["a.h5"]
+    assert (row["state"], row["loadattempts"], row["loadpodname"]) == ("new", 0, "")
+
+
+def test_a_server_that_goes_away_fails_no_file(world: World) -> None:
+    for number in range(2):
+        world.put(f"{number}.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    world.servers.pod.dn.kill()
+    world.servers.pod.sn.kill()
+    try:
+        with world.running("loader.py", "--drain") as loader:
+            time.sleep(4)
+            assert loader.poll() is None
+            assert {row["loadattempts"] for row in world.rows().values()} == {0}
+            world.servers.pod.restart()
+            output, _ = loader.communicate(timeout=120)
+    finally:
+        world.servers.pod.restart()
+    assert f"waiting: HSDS at {world.servers.pod.endpoint} is not READY" in output
+    assert {row["state"] for row in world.rows().values()} == {"loaded"}

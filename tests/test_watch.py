@@ -1,0 +1,174 @@
+"""The watcher against a real bucket and a real inventory."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from bucket_loader.hsds import why_no_domain
+from bucket_loader.inventory import Inventory, Outcome, key_hash
+from bucket_loader.source import Source
+from bucket_loader.states import LOAD, State
+from bucket_loader.watch import Known, Watcher
+from tests.world import World
+
+
+@pytest.fixture
+def inventory(world: World, monkeypatch: pytest.MonkeyPatch) -> Inventory:
+    for name, value in world.servers.s3.env().items():
+        monkeypatch.setenv(name, value)
+    return world.make_inventory()
+
+
+def watcher(world: World, **settings: object) -> Watcher:
+    return Watcher(Source(world.config(**settings)), world.inventory(), world.folder)
+
+
+def states(inventory: Inventory) -> dict[str, State]:
+    return {row.filename: row.state for row in inventory.rows()}
+
+
+def test_new_keys_are_added_once(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    first = watcher(world)
+    assert first.scan().added == 1
+    world.put("b.h5", b"xy")
+    done = first.scan()
+    assert (done.listed, done.added, done.news) == (2, 1, 1)
+    assert first.scan().news == 0
+    assert watcher(world).scan().news == 0, "one that starts anew knows what is in the table"
+    rows = {row.filename: row for row in inventory.rows()}
+    assert (rows["b.h5"].state, rows["b.h5"].size) == (State.NEW, 2)
+
+
+def test_two_watchers_know_what_the_other_one_added(world: World, inventory: Inventory) -> None:
+    one, two = watcher(world), watcher(world)
+    one.scan()
+    two.scan()
+    world.put("a.h5", b"x")
+    assert (one.scan().added, two.scan().added) == (1, 0)
+    assert len(list(inventory.rows())) == 1
+
+
+def test_a_new_version_of_an_idle_file_is_new(
+    world: World, inventory: Inventory, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.put("a.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    held = inventory.claim(LOAD, "pod", 60)
+    assert held is not None
+    inventory.finish(held, Outcome(State.LOADED))
+    world.put("a.h5", b"newer")
+    logger = logging.getLogger("bucket_loader")
+    logger.propagate = True
+    with caplog.at_level(logging.INFO, logger="bucket_loader"):
+        assert watching.scan().changed == 1
+    assert "source changed key=a.h5" in caplog.text
+    row = inventory.row(0)
+    assert (row.state, row.size, row.version) == (State.NEW, 5, 1)
+    assert watching.scan().news == 0
+
+
+def test_a_new_version_of_a_file_in_work_is_new_when_the_work_ends(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    held = inventory.claim(LOAD, "pod", 60)
+    assert held is not None
+    world.put("a.h5", b"newer")
+    assert watching.scan().changed == 1
+    assert inventory.row(0).state is State.LOADING
+    assert inventory.finish(held, Outcome(State.LOADED)) is State.NEW
+
+
+def test_a_new_version_that_the_loader_saw_first_is_no_news(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    world.put("a.h5", b"newer")
+    held = inventory.claim(LOAD, "pod", 60)
+    assert held is not None
+    inventory.finish(held, Outcome(State.LOADED, source=Source(world.config()).look("a.h5")))
+    assert watching.scan().changed == 0
+    assert inventory.row(0).state is State.LOADED
+
+
+def test_a_key_that_vanished_is_flagged_and_stays(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    world.put("b.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    world.delete("a.h5")
+    assert watching.scan().vanished == 1
+    assert watching.scan().news == 0
+    assert watcher(world).scan().news == 0
+    rows = {row.filename: row for row in inventory.rows()}
+    assert rows["a.h5"].vanished > 0 and rows["b.h5"].vanished == 0
+    world.put("a.h5", b"x")
+    assert watching.scan().returned == 1
+    assert inventory.row(rows["a.h5"].index).vanished == 0
+
+
+def test_keys_outside_of_the_prefix_have_not_vanished(world: World, inventory: Inventory) -> None:
+    world.put("a/x.h5", b"x")
+    world.put("b/x.h5", b"x")
+    watcher(world).scan()
+    assert watcher(world, src_prefix="a/").scan().news == 0
+
+
+def test_a_key_that_cannot_be_a_domain_is_recorded_as_failed(world: World, inventory: Inventory) -> None:
+    world.put("ok.h5", b"x")
+    world.put("a?versionId=7.h5", b"x")
+    done = watcher(world).scan()
+    assert (done.added, done.refused) == (1, 1)
+    rows = {row.filename: row for row in inventory.rows()}
+    row = rows["a?versionId=7.h5"]
+    assert row.state is State.LOAD_FAILED and "versionId" in row.loadreason
+    assert rows["ok.h5"].state is State.NEW
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("a.h5", ""),
+        ("it's 50%+#?.h5", ""),
+        ("a//b.h5", "empty part"),
+        ("/a.h5", "empty part"),
+        ("a/../b.h5", "part . or .."),
+        ("./b.h5", "part . or .."),
+        ("a?versionId=1", "?versionId="),
+        ("x" * 990, ""),
+        ("x" * 1024, "1044 bytes in storage, S3 allows 1024"),
+        ("ü" * 510, "1040 bytes"),
+    ],
+)
+def test_which_keys_can_be_domains(key: str, reason: str) -> None:
+    told = why_no_domain(key, "/home/a/")
+    assert reason in told if reason else not told
+
+
+def test_a_thousand_keys_in_one_batch_and_odd_ones(world: World, inventory: Inventory) -> None:
+    keys = [f"k{number:04}.h5" for number in range(1500)] + ["größe + 100%/it's #1.h5"]
+    client = world.servers.s3.client()
+    for key in keys:
+        client.put_object(Bucket=world.bucket, Key=key, Body=b"")
+    watching = watcher(world)
+    assert watching.scan().added == len(keys)
+    assert sorted(states(inventory)) == sorted(keys)
+    assert watching.scan().news == 0
+
+
+def test_a_million_keys_are_known_in_less_than_130_megabytes() -> None:
+    known = Known()
+    block = 10_000
+    for start in range(0, 1_000_000, block):
+        hashes = np.array([key_hash(f"key-{number}") for number in range(start, start + block)], "S32")
+        known.extend(hashes, list(range(block)), np.arange(block), np.zeros(block, "i8"), np.zeros(block, "?"))
+    sizes = [value.nbytes for value in vars(known).values() if isinstance(value, np.ndarray)]
+    assert sum(sizes) < 70e6 and len(known._recent) < 60_000
+    for number in (0, 7, 499_999, 999_999):
+        assert known.find(key_hash(f"key-{number}").encode()) == number
+    assert known.find(key_hash("key-1000000").encode()) is None
