@@ -1,4 +1,4 @@
-"""A TCP proxy before a real server that can lose an answer: the request arrives and is done, its answer does not come."""
+"""A TCP proxy before a real server that can lose an answer: the request is done, but its answer does not arrive."""
 
 from __future__ import annotations
 

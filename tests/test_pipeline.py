@@ -89,7 +89,7 @@ def test_a_private_load_can_be_read_by_its_owner_alone(world: World) -> None:
     world.ok("loader.py", "--drain")
     with opened(world, "a.h5", world.servers.cluster.endpoint) as file:
         assert "number" in file
-    with pytest.raises(OSError, match="403|Forbidden"):
+    with pytest.raises(OSError, match=r"403|Forbidden"):
         opened(world, "a.h5", world.servers.cluster.endpoint, "reader", "reader-word")
 
 
