@@ -16,7 +16,7 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -88,6 +88,8 @@ class Config(BaseModel):
     ready_timeout: Seconds = 300
     hsload: Text = "hsload"
     hsdiff: Text = "hsdiff"
+    diff_method: Literal["both", "hsdiff", "verify"] = "both"
+    strict_diff: bool = False
     s3_block_size: Size = 256 * 1024
     s3_read_ahead: Size = 5 * 1024**2
     pod_name: Text = Field(default_factory=socket.gethostname)
@@ -220,6 +222,7 @@ def _describe(key: str, kind: str, message: str, value: object, origin: str | No
         "int_from_float": "must be a whole number",
         "float_parsing": "must be a number",
         "string_type": "must be text",
+        "literal_error": message.replace("Input should be", "must be"),
     }.get(kind, message[:1].lower() + message[1:])
     shown = "(a secret)" if key in _SECRETS else repr(value)
     return f"{key}: {shown} (in {origin}) {message}"

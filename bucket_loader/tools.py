@@ -6,16 +6,20 @@ differences (256 is 0), and it prints a read error without counting it.
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from . import child
 from .config import Config
 from .source import Source, inherited_env
 
 KeepGoing = Callable[[], bool]
+_CODE = Path(__file__).resolve().parent.parent
 
 
 class Verdict(Enum):
@@ -99,6 +103,16 @@ class Tools:
         run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going, _is_logged)
         return judge_diff(run)
 
+    def verify(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
+        """Compare an object with a domain in everything that a domain can hold."""
+        argv = [sys.executable, "-m", f"{__package__}.verify", "--quiet"]
+        argv += [*(["--strict"] if self._config.strict_diff else []), self._source.url(key), domain]
+        env = self._env(whole_file=True)
+        # the child works in a folder of its own: a checkout that is not installed would not be found from there
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_CODE), env.get("PYTHONPATH")]))
+        run = child.run(argv, env, self._config.diff_time_limit, keep_going, _is_logged)
+        return judge_verify(run)
+
 
 def judge_load(run: child.Finished, link: bool) -> Judged:
     """What a run of hsload means: status and output together."""
@@ -135,6 +149,17 @@ def judge_diff(run: child.Finished) -> Judged:
     if crashed:
         telling = f"hsdiff crashed: {telling}"
     return _failed(run, telling or f"hsdiff exited with status {run.status} and said nothing", run.lines)
+
+
+def judge_verify(run: child.Finished) -> Judged:
+    """What a run of the full comparison means: its exit status is 0 same, 1 different, 2 trouble."""
+    early = _not_exited(run, [])
+    if early:
+        return early
+    said = re.sub(r"^(different|trouble) ?(\([^)]*\))?: ", "", _telling(run.lines))
+    if run.status == 0 and run.lines:
+        return Judged(Verdict.GOOD, 0, "PASSED", run.seconds)
+    return _failed(run, said or f"the comparison exited with status {run.status} and said nothing", run.lines)
 
 
 def _not_exited(run: child.Finished, errors: Sequence[str]) -> Judged | None:

@@ -41,7 +41,10 @@ def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: boo
         assert "Unable to synchronously open file" in rows[key]["loadreason"]
         assert world.cluster.root_of(world.folder + key) is None, "a failed load leaves no domain"
     for key in files.GOOD:
-        assert (rows[key]["state"], rows[key]["diffresult"]) == ("verified", "PASSED"), rows[key]
+        assert rows[key]["state"] == "verified", rows[key]
+        # hsdiff alone calls these good copies different
+        false_alarm = key in ("nan.h5", "no_elements.h5", "references.h5")
+        assert rows[key]["diffresult"].startswith("PASSED by full comparison; hsdiff: " if false_alarm else "PASSED")
         assert rows[key]["loadmode"] == ("link" if link else "ingest")
         assert rows[key]["loadpodname"] in ("pod-1/0", "pod-1/1")
     assert log.count("load begins") == len(rows)
