@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bucket_loader.child import Ending, Finished
-from bucket_loader.tools import Verdict, judge_diff, judge_load
+from bucket_loader.tools import Verdict, judge_diff, judge_load, judge_verify
 
 AT = "2026-11-22 14:35:52,217"
 CRASH = """\
@@ -121,3 +121,29 @@ def test_the_first_difference_is_told() -> None:
 
 def test_a_crash_of_hsdiff_is_no_difference_and_is_said() -> None:
     assert judge_diff(ended(CRASH, 1)).reason.startswith("hsdiff crashed: ValueError: Unknown compression")
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "verdict", "reason"),
+    [
+        (0, "same: 3 objects, 1 attributes, 80 bytes", Verdict.GOOD, "PASSED"),
+        (
+            1,
+            "different (1): /d: value at [3]: source 1, domain 2",
+            Verdict.BAD,
+            "/d: value at [3]: source 1, domain 2",
+        ),
+        (2, "trouble: s3://b/k cannot be read: no such key", Verdict.BAD, "s3://b/k cannot be read: no such key"),
+        (2, "trouble (1): /d: Connection refused", Verdict.TRY_AGAIN, "/d: Connection refused"),
+        (0, "", Verdict.BAD, "the comparison exited with status 0 and said nothing"),
+        (
+            1,
+            CRASH,
+            Verdict.BAD,
+            "ValueError: Unknown compression, expect one of the following values: ['blosclz', 'lz4']",
+        ),
+    ],
+)
+def test_what_the_full_comparison_says(status: int, output: str, verdict: Verdict, reason: str) -> None:
+    judged = judge_verify(ended(output, status))
+    assert (judged.verdict, judged.reason) == (verdict, reason)

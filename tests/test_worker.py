@@ -1,0 +1,172 @@
+"""The worker's loop on a real inventory. The job is a stand-in, because a real one cannot fail on demand."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bucket_loader.hsds import Hsds, Unavailable
+from bucket_loader.inventory import Claim, Inventory, Outcome
+from bucket_loader.jobs import KeepGoing
+from bucket_loader.shutdown import CalledOff, Stop
+from bucket_loader.source import SourceObject
+from bucket_loader.states import LOAD, State
+from bucket_loader.worker import Step, Worker
+from tests.proxy import lossy
+from tests.world import PASSWORD, USER, World
+
+Run = Callable[[Claim, KeepGoing], Outcome]
+
+
+class Scripted:
+    """A job whose runs are given."""
+
+    work = LOAD
+
+    def __init__(self, *runs: Run) -> None:
+        self._runs: Iterator[Run] = iter(runs)
+
+    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome:
+        return next(self._runs)(claim, keep_going)
+
+
+def good(claim: Claim, keep_going: KeepGoing) -> Outcome:
+    return Outcome(State.LOADED, 0, mode="link")
+
+
+def raising(error: Exception) -> Run:
+    def run(claim: Claim, keep_going: KeepGoing) -> Outcome:
+        raise error
+
+    return run
+
+
+@pytest.fixture
+def inventory(world: World) -> Inventory:
+    made = world.make_inventory()
+    made.append([SourceObject(f"{number}.h5", 1, "e", 1) for number in range(3)])
+    return made
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    logging.getLogger("bucket_loader").propagate = True
+    caplog.set_level(logging.DEBUG, "bucket_loader")
+    return caplog
+
+
+def worker(world: World, inventory: Inventory, *runs: Run, stop: Stop | None = None, **settings: object) -> Worker:
+    return Worker(Scripted(*runs), inventory, world.config(**settings), stop or Stop(1), "pod-1")
+
+
+def test_one_line_per_file_and_drain_ends(world: World, inventory: Inventory, log: pytest.LogCaptureFixture) -> None:
+    worker(world, inventory, good, good, good).run(drain=True)
+    assert inventory.counts()[State.LOADED] == 3
+    ends = [record.getMessage() for record in log.records if record.getMessage().startswith("load ended")]
+    assert len(ends) == 3
+    assert ends[0].startswith("load ended key=0.h5 row=0 attempt=1 seconds=0.")
+
+
+def test_once_is_one_row(world: World, inventory: Inventory) -> None:
+    worker(world, inventory, good).run(once=True)
+    assert inventory.counts()[State.LOADED] == 1
+
+
+def test_an_error_that_nobody_foresaw_counts_as_an_attempt_and_the_worker_lives_on(
+    world: World, inventory: Inventory
+) -> None:
+    boom = raising(ZeroDivisionError("no such\nthing"))
+    worker(world, inventory, boom, boom, good, good, max_attempts=2).run(drain=True)
+    rows = list(inventory.rows())
+    assert [row.state for row in rows] == [State.LOAD_FAILED, State.LOADED, State.LOADED]
+    assert (rows[0].loadattempts, rows[0].loadreason) == (2, "ZeroDivisionError: no such thing")
+
+
+def test_a_server_that_is_away_costs_no_attempt(world: World, inventory: Inventory) -> None:
+    working = worker(world, inventory, raising(Unavailable("HSDS is away")))
+    assert working.step() is Step.AWAY
+    row = inventory.row(0)
+    assert (row.state, row.loadattempts) == (State.NEW, 0)
+
+
+def test_a_row_whose_workers_died_again_and_again_is_given_up(world: World, inventory: Inventory) -> None:
+    for attempt in range(2):
+        assert inventory.claim(LOAD, "dies", 1, now=time.time() - 100 + attempt * 50) is not None
+    worker(world, inventory, good, good, max_attempts=2).run(drain=True)
+    rows = list(inventory.rows())
+    assert [row.state for row in rows] == [State.LOAD_FAILED, State.LOADED, State.LOADED]
+    assert "its worker died in each of 2 attempts" in rows[0].loadreason
+
+
+def test_a_long_job_keeps_its_row(world: World, inventory: Inventory) -> None:
+    def long(claim: Claim, keep_going: KeepGoing) -> Outcome:
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            assert keep_going()
+            # no other worker gets it, although its first lease is long over
+            assert inventory.row(0).lease > time.time() - 1
+            time.sleep(0.2)
+        return Outcome(State.LOADED)
+
+    assert worker(world, inventory, long, lease_time=2).step() is Step.WORKED
+    assert inventory.row(0).state is State.LOADED
+
+
+def test_a_worker_that_lost_its_row_stops_and_writes_nothing(world: World, inventory: Inventory) -> None:
+    taken: list[Claim | None] = []
+
+    def slow(claim: Claim, keep_going: KeepGoing) -> Outcome:
+        taken.append(inventory.clone().claim(LOAD, "pod-2", 60, now=time.time() + 100))
+        time.sleep(0.6)
+        if not keep_going():
+            raise CalledOff
+        return Outcome(State.LOADED)
+
+    assert worker(world, inventory, slow, lease_time=2).step() is Step.WORKED
+    row = inventory.row(0)
+    assert taken[0] is not None and row.token == taken[0].token
+    assert (row.state, row.loadpodname) == (State.LOADING, "pod-2")
+
+
+def test_stop_is_heard_in_an_idle_pause(world: World, inventory: Inventory) -> None:
+    stop = Stop(1)
+    working = worker(world, inventory, good, good, good, stop=stop, watchdog_sleep_time=60)
+    thread = threading.Thread(target=working.run)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while inventory.counts()[State.LOADED] < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    stop.request()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_the_grace_and_a_second_request() -> None:
+    stop = Stop(grace=60)
+    assert not stop.requested
+    stop.request()
+    assert stop.requested and not stop.now
+    stop.request()
+    assert stop.now
+    short = Stop(grace=0)
+    short.request()
+    assert short.now
+
+
+def test_a_lost_answer_to_a_finish_is_no_lost_row(world: World, inventory: Inventory) -> None:
+    with lossy(world.servers.cluster.port) as proxy:
+        through = inventory.clone(Hsds(proxy.endpoint, USER, PASSWORD))
+
+        def run(claim: Claim, keep_going: KeepGoing) -> Outcome:
+            proxy.lose = [f"PUT {through._value}".encode()]
+            return Outcome(State.LOADED)
+
+        working = worker(world, through, run)
+        working.step()
+        assert (proxy.lost, working.finished) == (1, 1)
+    assert inventory.row(0).state is State.LOADED
