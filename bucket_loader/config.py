@@ -92,7 +92,7 @@ class Config(BaseModel):
     strict_diff: bool = False
     s3_block_size: Size = 256 * 1024
     s3_read_ahead: Size = 5 * 1024**2
-    pod_name: Text = Field(default_factory=socket.gethostname)
+    pod_name: Text = Field(default_factory=lambda: _process_name())
 
     @field_validator("hs_username", mode="before")
     @classmethod
@@ -158,6 +158,11 @@ class Config(BaseModel):
     def effective(self) -> str:
         """One line with every setting, secrets masked."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+
+
+def _process_name() -> str:
+    """A name of this process alone: one that starts under the same name takes up the other's rows."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 KEYS = tuple(Config.model_fields)

@@ -13,6 +13,7 @@ What HSDS gives, and what follows (measurements in docs/measured.md):
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -471,6 +472,28 @@ class Inventory:
     def mark_vanished(self, index: int, rowid: int, when: int) -> None:
         """Flag a row whose source is gone (`when`, epoch seconds) or is there again (0). The row stays."""
         self._update_at(index, f"rowid == {rowid}", {"vanished": when})
+
+    def put_back(self, row: Row, state: State) -> bool:
+        """Make a row NEW or LOADED at an operator's word; False when it is no longer as it was read.
+
+        A worker that holds it loses it: the token goes.
+        """
+        values: dict[str, Any] = _FRESH if state is State.NEW else _UNCHECKED | {"notbefore": 0, "lease": 0}
+        same = f"(rowid == {row.rowid}) & (state == {int(row.state)}) & (token == {row.token})"
+        return self._update_at(row.index, same, values | {"state": int(state), "token": new_token()})
+
+    def forget_claims(self, work: Work, pod: str) -> int:
+        """Let the claims of an earlier life of this pod run out at once; returns how many there were.
+
+        To be called before the pod claims anything itself.
+        """
+        if not re.fullmatch(r"[\w./-]+", pod, re.ASCII):
+            return 0  # such a name cannot go into a condition; its leases run out by themselves
+        total, found = self.count(), 0
+        mine = f"(state == {int(work.active)}) & (lease > 0) & ({work.column('podname')} == b'{pod}')"
+        for chunk in range(-(-total // self.chunk_rows)):
+            found += len(self._update(chunk, total, mine, {"lease": 0}, limit=self.chunk_rows, again=True))
+        return found
 
     def flush(self) -> None:
         """Return when every row that was written is in storage."""

@@ -40,6 +40,7 @@ class Worker:
 
     def run(self, drain: bool = False, once: bool = False) -> None:
         """Work until told to stop; `drain`: until no row waits or is in work; `once`: one row at most."""
+        self._take_up_again()
         pause = SHORTEST_PAUSE
         while not self._stop.requested:
             step = self.step()
@@ -55,6 +56,16 @@ class Worker:
                 return
             self._stop.wait(min(pause, longest))
             pause = min(pause * 2, longest)
+
+    def _take_up_again(self) -> None:
+        """Make what this pod held before its container was restarted free to be claimed at once."""
+        try:
+            found = self._inventory.forget_claims(self._job.work, self._name)
+        except HsdsError as error:
+            self._away("cannot look for earlier claims", error)
+            return
+        if found:
+            logger.info("takes up again %s", fields(rows=found, pod=self._name))
 
     def step(self) -> Step:
         """One turn: at most one row, from its claim to its finish."""

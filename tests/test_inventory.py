@@ -240,6 +240,30 @@ def test_an_inventory_of_2021_can_be_read(world: World) -> None:
     ]
 
 
+def test_a_restarted_pod_takes_up_its_own_claims_at_once_and_no_others(inventory: Inventory) -> None:
+    inventory.append([item("a.h5"), item("b.h5"), item("c.h5")])
+    for pod in ("pod-1", "pod-10", "pod-1"):
+        assert inventory.claim(LOAD, pod, 600) is not None
+    assert inventory.claim(LOAD, "pod-1", 600) is None
+    assert inventory.forget_claims(CHECK, "pod-1") == 0
+    assert inventory.forget_claims(LOAD, "pod-1") == 2
+    assert [claim(inventory).row.index for _ in range(2)] == [0, 2]
+    assert inventory.claim(LOAD, "pod-1", 600) is None
+    assert inventory.forget_claims(LOAD, "x' | state == 1 | loadpodname == b'") == 0
+
+
+def test_a_row_that_was_put_back_is_lost_to_its_worker(inventory: Inventory) -> None:
+    inventory.append([item("a.h5")])
+    held = claim(inventory)
+    assert inventory.put_back(inventory.row(0), State.NEW)
+    assert inventory.renew(held, 60) is False
+    assert inventory.finish(held, Outcome(State.LOADED)) is None
+    assert inventory.row(0).state is State.NEW
+    old = inventory.row(0)
+    claim(inventory)
+    assert inventory.put_back(old, State.NEW) is False, "it changed since it was read"
+
+
 # -- what the naive version gets wrong --------------------------------------------------------------------------------
 
 

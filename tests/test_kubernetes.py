@@ -30,6 +30,7 @@ ROLES = {"load": "hsds-bucket-loader", "diff": "hsds-bucket-diff", "watch": "hsd
 VERSIONS = ("1.29", ".".join(kubernetes_validate.latest_version().split(".")[:2]))
 # what is not a setting of ours but read by boto3, in our containers and in HSDS's
 AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+CA_BUNDLE = "/etc/hsds/one-certificate.pem"
 LOADER_CONFIG, LOADER_SECRET, AWS_SECRET = "hsds-bucket-loader-config", "hs-loader-keys", "aws-auth-keys"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 HSDS_CONFIGS = {"hsds-config", "hsds-override"}  # as HSDS's own installation names them
@@ -203,7 +204,7 @@ def test_variables_are_settings(role: str) -> None:
     for name in ("POD_NAME", "HS_USERNAME", "HS_PASSWORD"):
         assert name in variables(worker)
     for node in pod(role).get("initContainers", ()):
-        assert {name.lower() for name in variables(node)} <= set(hsds_defaults())
+        assert {name.lower() for name in variables(node)} <= {*hsds_defaults(), "aws_ca_bundle"}
     for container in containers(role).values():
         assert len(variables(container)) == len(container["env"])  # none twice
 
@@ -245,9 +246,9 @@ def test_config_map_is_what_the_script_makes(scripts: Scripts) -> None:
     assert made["data"].pop("config.yml") == settings.read_text()
     used = {(name, key) for role in ROLES for name, key, _ in references(role, "configMapKeyRef")}
     assert used == {(LOADER_CONFIG, key) for key in made["data"]}
-    assert set(made["data"]) <= set(KEYS)
+    assert set(made["data"]) <= {*KEYS, "aws_ca_bundle"}
     # HSDS's names of the same
-    names = {"aws_s3_gateway": "AWS_S3_GATEWAY", "aws_region": "AWS_REGION", "tgt_bucket": "BUCKET_NAME"}
+    names = {key: {"tgt_bucket": "BUCKET_NAME"}.get(key, key.upper()) for key in made["data"]}
     for node in pod("load")["initContainers"]:
         for key, name in names.items():
             assert variables(node)[name]["valueFrom"]["configMapKeyRef"]["key"] == key
@@ -507,9 +508,29 @@ def test_config_map_is_applied_with_the_values_for_hsds(scripts: Scripts) -> Non
         "aws_s3_gateway": "http://minio:9000",
         "aws_region": "eu-west-1",
         "tgt_bucket": "target",
+        "aws_ca_bundle": CA_BUNDLE,
     }
     assert "kubectl --namespace=ours\n" in scripts.argv
     assert "kubectl apply\n" in scripts.argv
+
+
+@pytest.mark.parametrize(
+    ("gateway", "needs_certificates"),
+    [
+        ("http://minio:9000", False),
+        ("https://minio:9000", True),
+        ("http://s3.us-west-2.amazonaws.com", True),  # a role's tokens come over https all the same
+        (None, True),
+    ],
+)
+def test_own_hsds_keeps_the_certificates_that_it_needs(
+    scripts: Scripts, gateway: str | None, needs_certificates: bool
+) -> None:
+    run = scripts.make_configmap("-f", str(scripts.settings(aws_s3_gateway=gateway)), "--dry-run")
+    assert ("aws_ca_bundle" not in yaml.safe_load(run.stdout)["data"]) is needs_certificates
+    (makes,) = [line for line in dockerfile() if Path(CA_BUNDLE).name in line]
+    assert f"/opt/hsds/{Path(CA_BUNDLE).name}" in makes
+    assert "COPY --from=build /opt/hsds /etc/hsds" in dockerfile()
 
 
 def test_config_map_has_the_override_and_its_values(scripts: Scripts) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bucket_loader import report
-from bucket_loader.inventory import Inventory, Outcome, Row
+from bucket_loader.inventory import Outcome, Row
 from bucket_loader.report import Summary
 from bucket_loader.source import SourceObject
 from bucket_loader.states import LOAD, State

@@ -13,7 +13,7 @@ from bucket_loader import __version__
 from tests import files
 from tests.world import ROOT, World
 
-SCRIPTS = ["make_inventory.py", "dump_inventory.py", "watcher.py", "loader.py", "differ.py"]
+SCRIPTS = ["make_inventory.py", "dump_inventory.py", "reset_inventory.py", "watcher.py", "loader.py", "differ.py"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -103,13 +103,19 @@ class World:
     # -- the programs -------------------------------------------------------------------------------------------------
 
     def run(
-        self, script: str, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120
+        self,
+        script: str,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 120,
+        stdin: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a script to its end. No test may see a stack trace: no user may."""
         done = subprocess.run(
             [sys.executable, str(ROOT / script), *arguments],
             env=self.env() | dict(env or {}),
             cwd=self.servers.root,
+            input=stdin or "",
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -1,0 +1,82 @@
+"""Putting rows back by an operator's choice. A row that a worker holds is left alone unless that is forced."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from .inventory import Inventory, Row
+from .states import ACTIVE, State
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows to put back; what is chosen is added up. `stuck` is in minutes."""
+
+    failed: bool = False
+    stuck: float | None = None
+    checks: bool = False
+    keys: tuple[str, ...] = ()
+
+    def target(self, row: Row, now: float) -> State | None:
+        """The state that a row is to be put back to; None when it is not chosen."""
+        if any(fnmatchcase(row.filename, pattern) for pattern in self.keys):
+            return State.NEW
+        if self.failed and row.state is State.LOAD_FAILED:
+            return State.NEW
+        if self.failed and row.state is State.CHECK_FAILED:
+            return State.LOADED
+        if self.stuck is not None and row.state in ACTIVE:
+            began = row.loadstart if row.state is State.LOADING else row.diffstart
+            if now - began > self.stuck * 60:
+                return State.NEW if row.state is State.LOADING else State.LOADED
+        if self.checks and row.state in (State.VERIFIED, State.CHECK_FAILED, State.CHECKING):
+            return State.LOADED
+        return None
+
+
+@dataclass(frozen=True)
+class Change:
+    row: Row
+    target: State
+
+
+def changes(
+    inventory: Inventory, choice: Choice, force: bool, now: float | None = None
+) -> tuple[list[Change], list[Row]]:
+    """What a choice would change, and the chosen rows that a worker holds (which `force` adds to the former)."""
+    now = time.time() if now is None else now
+    wanted, held = [], []
+    for row in inventory.rows():
+        target = choice.target(row, now)
+        if target is None or target is row.state:
+            continue
+        if row.state in ACTIVE and row.lease >= now and not force:
+            held.append(row)
+        else:
+            wanted.append(Change(row, target))
+    return wanted, held
+
+
+def describe(wanted: Sequence[Change], held: Sequence[Row]) -> Iterator[str]:
+    """What will be done, in a few lines."""
+    for (before, after), count in Counter((change.row.state, change.target) for change in wanted).items():
+        yield f"{count} rows: {before.label} -> {after.label}"
+    for change in wanted[:SHOWN]:
+        yield f"  {change.row.filename}"
+    if len(wanted) > SHOWN:
+        yield f"  … and {len(wanted) - SHOWN} more"
+    if held:
+        yield f"{len(held)} chosen rows are in work and are left alone (--force takes them): {held[0].filename} …"
+    if not wanted and not held:
+        yield "no row is chosen by this"
+
+
+def put_back(inventory: Inventory, wanted: Sequence[Change]) -> int:
+    """Put rows back; returns how many. A row that has changed since it was chosen is left alone."""
+    return sum(inventory.put_back(change.row, change.target) for change in wanted)
