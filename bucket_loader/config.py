@@ -67,6 +67,7 @@ class Config(BaseModel):
     tgt_bucket: OptionalText = None
     tgt_folder: Text
     link_files: bool = True
+    link_fallback: Literal["ingest", "fail"] = "ingest"
     public_read: bool = True
     inventory_domain: Text
     hsds_endpoint: Text

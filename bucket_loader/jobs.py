@@ -13,7 +13,7 @@ from .log import fields, logger
 from .shutdown import CalledOff
 from .source import Source, SourceObject
 from .states import CHECK, LOAD, State, Work
-from .tools import Judged, Tools, Verdict
+from .tools import Judged, Mode, Tools, Verdict
 
 KeepGoing = Callable[[], bool]
 
@@ -87,8 +87,7 @@ class LoadJob:
             pod.make_folders(domain.rpartition("/")[0] + "/", below=config.tgt_folder)
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
-        link = config.link_files
-        judged = self._tools.load(claim.row.filename, domain, link, keep_going)
+        mode, judged = self._run(claim.row.filename, domain, keep_going)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if judged.verdict is not Verdict.GOOD:
@@ -108,7 +107,21 @@ class LoadJob:
             return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, str(error), 0), config)
         if self._servers.source.look(claim.row.filename) != before:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")
-        return Outcome(State.LOADED, 0, mode="link" if link else "ingest", source=before)
+        return Outcome(State.LOADED, 0, mode=mode.value, source=before)
+
+    def _run(self, key: str, domain: str, keep_going: KeepGoing) -> tuple[Mode, Judged]:
+        """Run hsload in the wanted mode, and in the next one where that cannot work."""
+        mode = Mode.LINK if self._config.link_files else Mode.INGEST
+        obstacle = self._tools.why_not_link(key, keep_going) if mode is Mode.LINK else ""
+        if obstacle:
+            judged = Judged(Verdict.BAD, 1, f"cannot be linked: {obstacle}", 0, Mode.INGEST)
+        else:
+            judged = self._tools.load(key, domain, mode, keep_going)
+        while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
+            logger.info("load goes on %s", fields(key=key, mode=judged.next_mode.value, reason=judged.reason))
+            mode = judged.next_mode
+            judged = self._tools.load(key, domain, mode, keep_going)
+        return mode, judged
 
     def _forget_old(self, domain: str) -> None:
         """Delete a domain of an earlier load through the cluster's server.

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -31,6 +31,14 @@ class Verdict(Enum):
     CALLED_OFF = "called off"
 
 
+class Mode(Enum):
+    """How a file is loaded; the value is what the row says."""
+
+    LINK = "link"  # metadata and chunk locations, the data stays where it is
+    INGEST = "ingest"  # all data, with the filters of the source
+    UNFILTERED = "unfilt"  # all data, without the source's filters
+
+
 @dataclass(frozen=True)
 class Judged:
     """A tool's run, judged. `status` is the exit status, `reason` one line; `seconds` of wall time."""
@@ -39,6 +47,7 @@ class Judged:
     status: int
     reason: str
     seconds: float
+    next_mode: Mode | None = None  # of a bad load: how it may go well
 
 
 # hsload goes on after these warnings; what they are about is not in the domain, or not as it was
@@ -55,6 +64,9 @@ _UNREADABLE_LINKS = (
     "not supported",
     "ignoring compression_opts for filter",
 )
+# what hsload says of layouts and filters that a link cannot describe; their data can be copied
+_UNLINKABLE = re.compile(r"unexpected dataset_offset|external raw data")
+_LOAD_OPTIONS = {Mode.LINK: ["--link"], Mode.INGEST: [], Mode.UNFILTERED: ["--ignore-filters"]}
 _PASSING = re.compile(
     r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
     r"|Service Unavailable|(errno|status|status_code|status code):? ?50[0234]\b|:50[0234]$"
@@ -91,11 +103,12 @@ class Tools:
         env.update(PYTHONUNBUFFERED="1", PYTHONWARNINGS="ignore", LOG_LEVEL="ERROR")
         return env
 
-    def load(self, key: str, domain: str, link: bool, keep_going: KeepGoing) -> Judged:
-        """Load an object into a domain, which is replaced. `link`: metadata and chunk locations only."""
-        argv = [self.hsload, "--loglevel", "warning", *(["--link"] if link else []), self._source.url(key), domain]
-        run = child.run(argv, self._env(whole_file=not link), self._config.load_time_limit, keep_going, _is_logged)
-        return judge_load(run, link)
+    def load(self, key: str, domain: str, mode: Mode, keep_going: KeepGoing) -> Judged:
+        """Load an object into a domain, which is replaced."""
+        argv = [self.hsload, "--loglevel", "warning", *_LOAD_OPTIONS[mode], self._source.url(key), domain]
+        env = self._env(whole_file=mode is not Mode.LINK)
+        run = child.run(argv, env, self._config.load_time_limit, keep_going, _is_logged)
+        return judge_load(run, mode)
 
     def diff(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
         """Compare an object with a domain."""
@@ -103,18 +116,28 @@ class Tools:
         run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going, _is_logged)
         return judge_diff(run)
 
+    def why_not_link(self, key: str, keep_going: KeepGoing) -> str:
+        """Why an object cannot be linked and read back; an empty text when it can, or when hsload will tell."""
+        run = self._own("linkable", [self._source.url(key)], False, self._config.load_time_limit, keep_going)
+        return run.lines[0] if run.ending is child.Ending.EXITED and run.status == 1 and run.lines else ""
+
     def verify(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
         """Compare an object with a domain in everything that a domain can hold."""
-        argv = [sys.executable, "-m", f"{__package__}.verify", "--quiet"]
-        argv += [*(["--strict"] if self._config.strict_diff else []), self._source.url(key), domain]
-        env = self._env(whole_file=True)
+        arguments = ["--quiet", *(["--strict"] if self._config.strict_diff else []), self._source.url(key), domain]
+        return judge_verify(self._own("verify", arguments, True, self._config.diff_time_limit, keep_going))
+
+    def _own(
+        self, module: str, arguments: list[str], whole_file: bool, time_limit: float, keep_going: KeepGoing
+    ) -> child.Finished:
+        """Run a module of this package as a child: a file that makes it crash or hang does no more harm there."""
+        env = self._env(whole_file)
         # the child works in a folder of its own: a checkout that is not installed would not be found from there
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_CODE), env.get("PYTHONPATH")]))
-        run = child.run(argv, env, self._config.diff_time_limit, keep_going, _is_logged)
-        return judge_verify(run)
+        argv = [sys.executable, "-m", f"{__package__}.{module}", *arguments]
+        return child.run(argv, env, time_limit, keep_going, _is_logged)
 
 
-def judge_load(run: child.Finished, link: bool) -> Judged:
+def judge_load(run: child.Finished, mode: Mode) -> Judged:
     """What a run of hsload means: status and output together."""
     errors = [_bare(line) for line in run.lines if line.startswith("ERROR")]
     warnings = [_bare(line) for line in run.lines if line.startswith("WARNING")]
@@ -126,14 +149,24 @@ def judge_load(run: child.Finished, link: bool) -> Judged:
         reason = next((line for line in errors if not _EMPTY_WORDS.match(line)), telling)
         if telling and telling != reason and "Traceback (most recent call last):" in run.lines:
             reason = telling
-        return _failed(run, reason or f"hsload exited with status {run.status} and said nothing", run.lines)
+        failed = _failed(run, reason or f"hsload exited with status {run.status} and said nothing", run.lines)
+        return replace(failed, next_mode=_next_mode(mode, failed.reason))
     losses = [line for line in warnings if any(text in line for text in _LOSSES)]
     if losses:
         return Judged(Verdict.BAD, run.status, losses[0], run.seconds)
     unreadable = [line for line in warnings if any(text in line for text in _UNREADABLE_LINKS)]
-    if link and unreadable:
-        return Judged(Verdict.BAD, run.status, f"cannot be linked: {unreadable[0]}", run.seconds)
+    if mode is Mode.LINK and unreadable:
+        return Judged(Verdict.BAD, run.status, f"cannot be linked: {unreadable[0]}", run.seconds, Mode.INGEST)
     return Judged(Verdict.GOOD, 0, "", run.seconds)
+
+
+def _next_mode(mode: Mode, reason: str) -> Mode | None:
+    """The mode in which a file may be loaded after all."""
+    if mode is not Mode.UNFILTERED and "Unknown compression" in reason:
+        return Mode.UNFILTERED
+    if mode is Mode.LINK and _UNLINKABLE.search(reason):
+        return Mode.INGEST
+    return None
 
 
 def judge_diff(run: child.Finished) -> Judged:

@@ -119,6 +119,28 @@ GOOD: dict[str, bytes] = {
         _many_objects,
     )
 }
+
+
+def _checksummed(file: h5py.File) -> None:
+    file.create_dataset("data", data=np.arange(2000), chunks=(500,), fletcher32=True)
+
+
+def _lossless_offset(file: h5py.File) -> None:
+    file.create_dataset("data", data=np.arange(2000), chunks=(500,), scaleoffset=0)
+
+
+def _lzf(file: h5py.File) -> None:
+    file.create_dataset("data", data=np.arange(2000), chunks=(500,), compression="lzf")
+
+
+def _unwritten(file: h5py.File) -> None:
+    file.create_dataset("data", shape=(1000,), dtype="i4", fillvalue=7)  # contiguous, and nothing is there yet
+
+
+# a link to these cannot be read back, their data can be copied
+UNLINKABLE: dict[str, bytes] = {
+    f"{fill.__name__.strip('_')}.h5": _made(fill) for fill in (_checksummed, _lossless_offset, _lzf, _unwritten)
+}
 _whole = GOOD["compressed.h5"]
 BROKEN: dict[str, bytes] = {
     "truncated.h5": _whole[: len(_whole) // 2],

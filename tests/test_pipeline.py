@@ -54,6 +54,24 @@ def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: boo
     assert "verified" in summary and str(len(files.GOOD)) in summary
 
 
+def test_what_cannot_be_linked_is_ingested(world: World) -> None:
+    for key, body in files.UNLINKABLE.items():
+        world.put(key, body)
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", "--link_fallback=fail")
+    for row in world.rows().values():
+        assert row["state"] == "load failed", row
+    world.ok("reset_inventory.py", "--failed", "--yes")
+    world.ok("loader.py", "--drain")
+    world.ok("differ.py", "--drain", "--diff_method=verify")
+    for row in world.rows().values():
+        assert (row["state"], row["diffresult"]) == ("verified", "PASSED"), row
+        assert row["loadmode"] in ("ingest", "unfilt")
+    with opened(world, "lossless_offset.h5", world.servers.cluster.endpoint) as file:
+        assert (file["data"][...] == np.arange(2000)).all()
+
+
 def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World) -> None:
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.ok("make_inventory.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bucket_loader.child import Ending, Finished
-from bucket_loader.tools import Verdict, judge_diff, judge_load, judge_verify
+from bucket_loader.tools import Mode, Verdict, judge_diff, judge_load, judge_verify
 
 AT = "2026-11-22 14:35:52,217"
 CRASH = """\
@@ -21,12 +21,12 @@ def ended(output: str, status: int = 0, ending: Ending = Ending.EXITED) -> Finis
 
 
 def test_a_quiet_load_is_good() -> None:
-    judged = judge_load(ended(f"WARNING {AT} runtime error getting fillvalue for dataset: /g1/dset"), link=True)
+    judged = judge_load(ended(f"WARNING {AT} runtime error getting fillvalue for dataset: /g1/dset"), mode=Mode.LINK)
     assert (judged.verdict, judged.status, judged.reason) == (Verdict.GOOD, 0, "")
 
 
 def test_a_load_that_printed_error_failed_although_it_exited_with_0() -> None:
-    judged = judge_load(ended(f"ERROR {AT} ERROR: failed to create dataset: bad type"), link=True)
+    judged = judge_load(ended(f"ERROR {AT} ERROR: failed to create dataset: bad type"), mode=Mode.LINK)
     assert judged.verdict is Verdict.BAD
     assert judged.status == 1
     assert judged.reason == "ERROR: failed to create dataset: bad type"
@@ -35,13 +35,13 @@ def test_a_load_that_printed_error_failed_although_it_exited_with_0() -> None:
 def test_the_reason_is_the_line_that_says_what_is_wrong() -> None:
     output = f"ERROR {AT} Error opening file s3://b/k: file signature not found\n"
     output += f"ERROR {AT} exiting program with return code -1"
-    judged = judge_load(ended(output, 255), link=True)
+    judged = judge_load(ended(output, 255), mode=Mode.LINK)
     assert (judged.verdict, judged.status) == (Verdict.BAD, 255)
     assert judged.reason == "Error opening file s3://b/k: file signature not found"
 
 
 def test_of_a_crash_the_exception_is_told_and_no_stack() -> None:
-    judged = judge_load(ended(CRASH, 1), link=False)
+    judged = judge_load(ended(CRASH, 1), mode=Mode.INGEST)
     assert judged.reason == "ValueError: Unknown compression, expect one of the following values: ['blosclz', 'lz4']"
 
 
@@ -54,7 +54,7 @@ def test_of_a_crash_the_exception_is_told_and_no_stack() -> None:
     ],
 )
 def test_a_load_that_left_something_out_is_bad(line: str) -> None:
-    judged = judge_load(ended(f"WARNING {AT} {line}"), link=False)
+    judged = judge_load(ended(f"WARNING {AT} {line}"), mode=Mode.INGEST)
     assert (judged.verdict, judged.reason) == (Verdict.BAD, line)
 
 
@@ -62,9 +62,9 @@ def test_a_link_to_chunks_that_hsds_cannot_decode_is_bad_but_their_ingested_data
     warning = (
         f"WARNING {AT} fletcher32 filter used by dataset: /d is not supported by HSDS, this filter will not be used"
     )
-    assert judge_load(ended(warning), link=True).verdict is Verdict.BAD
-    assert judge_load(ended(warning), link=True).reason.startswith("cannot be linked: fletcher32")
-    assert judge_load(ended(warning), link=False).verdict is Verdict.GOOD
+    assert judge_load(ended(warning), mode=Mode.LINK).verdict is Verdict.BAD
+    assert judge_load(ended(warning), mode=Mode.LINK).reason.startswith("cannot be linked: fletcher32")
+    assert judge_load(ended(warning), mode=Mode.INGEST).verdict is Verdict.GOOD
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_link_to_chunks_that_hsds_cannot_decode_is_bad_but_their_ingested_data
     ],
 )
 def test_what_may_pass_is_tried_again(line: str) -> None:
-    assert judge_load(ended(f"ERROR {AT} {line}", 255), link=True).verdict is Verdict.TRY_AGAIN
+    assert judge_load(ended(f"ERROR {AT} {line}", 255), mode=Mode.LINK).verdict is Verdict.TRY_AGAIN
 
 
 def test_a_number_in_a_difference_is_not_a_status() -> None:
@@ -96,7 +96,7 @@ def test_a_number_in_a_difference_is_not_a_status() -> None:
     ],
 )
 def test_how_a_child_died(ending: Ending, status: int, verdict: Verdict, words: str) -> None:
-    for judged in (judge_load(ended("", status, ending), link=True), judge_diff(ended("", status, ending))):
+    for judged in (judge_load(ended("", status, ending), mode=Mode.LINK), judge_diff(ended("", status, ending))):
         assert (judged.verdict, judged.reason) == (verdict, words)
 
 
@@ -147,3 +147,18 @@ def test_a_crash_of_hsdiff_is_no_difference_and_is_said() -> None:
 def test_what_the_full_comparison_says(status: int, output: str, verdict: Verdict, reason: str) -> None:
     judged = judge_verify(ended(output, status))
     assert (judged.verdict, judged.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("mode", "line", "expected"),
+    [
+        (Mode.LINK, "OSError: unexpected dataset_offset: -1", Mode.INGEST),
+        (Mode.LINK, "ValueError: Unknown compression, expect one of the following values: ['lz4']", Mode.UNFILTERED),
+        (Mode.INGEST, "ValueError: Unknown compression, expect one of the following values: ['lz4']", Mode.UNFILTERED),
+        (Mode.UNFILTERED, "ValueError: Unknown compression, expect one of the following values: ['lz4']", None),
+        (Mode.LINK, "TypeError: Unknown link type", None),
+    ],
+)
+def test_how_a_load_may_go_well_after_all(mode: Mode, line: str, expected: Mode | None) -> None:
+    crashed = "Traceback (most recent call last):\n" + line
+    assert judge_load(ended(crashed, 1), mode).next_mode is expected
