@@ -1,0 +1,474 @@
+"""The comparison itself: first the tree, object by object, then each object's attributes and values.
+
+The tree goes first because references are compared by what they point at, and that is known only when every object of
+one side has found its partner on the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+import numpy as np
+
+from . import datatypes, values
+from .datatypes import Mismatch, Type
+from .domain import AnswerTooLarge, Domain, DomainReadError
+from .objects import Objects, Partners
+from .report import LimitReached, Recorder, Report, Trouble, short
+from .source import (
+    Dataset,
+    Identifier,
+    attribute_values,
+    attributes,
+    blocks,
+    encode,
+    halves,
+    in_order_of_creation,
+    key_of,
+    links,
+    shape_of,
+)
+from .values import Array, Pair, Undecodable
+
+VARIABLE_BYTES = 256  # a guess for one element that varies in size, until some have been seen
+CHUNKS_PER_REQUEST = 512  # HSDS visits each chunk of a selection: about 5 ms for a linked one
+UNREADABLE_LIMIT = 3  # datasets whose values cost a whole timeout, before the server is given up
+_KINDS = {"g": "group", "d": "dataset", "t": "named type"}
+
+
+def verify(
+    source: h5py.File,
+    domain: Domain,
+    *,
+    strict: bool = False,
+    limit: int = 20,
+    max_bytes: int = 64 << 20,
+    on_progress: Callable[[], None] | None = None,
+) -> Report:
+    """Compare a file with a domain, in both directions.
+
+    Stops after `limit` differences. Holds about `max_bytes` bytes of values at most. `on_progress` is called before
+    each request. Raises `Trouble` when the comparison cannot be made or finished.
+    """
+    report = Report()
+    domain.on_request = on_progress
+    try:
+        _Comparison(source, domain, Recorder(report, limit, strict), max_bytes).run()
+    except LimitReached:
+        pass
+    except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
+        if isinstance(error, Trouble):
+            raise
+        # a file or a domain that breaks the rules: no verdict is better than a wrong one
+        raise Trouble(f"the comparison with {domain!r} ended early: {type(error).__name__}: {error}") from error
+    finally:
+        domain.on_request = None
+    return report
+
+
+class _Comparison:
+    def __init__(self, source: h5py.File, domain: Domain, record: Recorder, max_bytes: int) -> None:
+        self.source, self.domain, self.record, self.report = source, domain, record, record.report
+        self.max_bytes, self.block_bytes = max_bytes, max(1, max_bytes // 16)
+        self.objects = Objects(source)
+        self.attribute_counts: dict[str, int | None] = {}  # of the groups, that the tree has already asked about
+        self.timeouts = 0
+
+    def run(self) -> None:
+        root = self.domain.root()
+        if userblock := self.source.userblock_size:
+            self.record.note("/", "user block", f"{userblock} bytes", "none")
+        key, kind = key_of(self.source.id, b"/")
+        queue = deque([self.objects.pair("/", key, kind, root)])
+        order: list[Partners] = []
+        while queue:
+            partners = queue.popleft()
+            order.append(partners)
+            if partners.kind == "group":
+                queue.extend(self._links(partners))
+        for partners in order:
+            self._object(partners)
+
+    # -- the tree
+
+    def _links(self, group: Partners) -> list[Partners]:
+        """Compare the links of a group and return the objects that are met for the first time."""
+        ours = links(h5py.h5g.open(self.source.id, encode(group.path)))
+        theirs, made = {}, {}
+        try:
+            described = self.domain.describe(group.identity)
+            self.attribute_counts[group.identity] = described.get("attributeCount")
+            for item in self.domain.links(group.identity) if described.get("linkCount") != 0 else ():
+                theirs[item["title"]] = _link(item)
+                made[item["title"]] = (item.get("created", 0), item["title"])
+        except DomainReadError as error:
+            self.record.differ(group.path, "links", f"{len(ours)} link(s)", f"unreadable: {error}")
+            return []
+        fresh: list[Partners] = []
+        for name, link in ours.items():
+            path = _join(group.path, name)
+            if name not in theirs:
+                if link[0] == "user-defined":
+                    self.record.note(path, "user-defined link", f"class {link[1]}", "none")
+                elif link[0] == "hard":
+                    _, kind = key_of(h5py.h5g.open(self.source.id, encode(group.path)), encode(name))
+                    self.record.differ(path, "object", kind, "missing")
+                else:
+                    self.record.differ(path, f"{link[0]} link", _tell(link), "missing")
+            elif link[0] != theirs[name][0]:
+                self.record.differ(path, "link", _tell(link), _tell(theirs[name]))
+            elif link[0] == "hard":
+                fresh += self._hard_link(group, name, path, theirs[name][1])
+            elif link != theirs[name]:
+                self.record.differ(path, f"{link[0]} link", _tell(link), _tell(theirs[name]))
+        for name in sorted(theirs.keys() - ours.keys()):
+            link = theirs[name]
+            if link[0] == "hard":
+                self.record.differ(_join(group.path, name), "object", "missing", _KINDS.get(link[1][:1], link[1]))
+            else:
+                self.record.differ(_join(group.path, name), f"{link[0]} link", "missing", _tell(link))
+        self._order(group, [name for _, name in sorted(made.values())])
+        return fresh
+
+    def _hard_link(self, group: Partners, name: str, path: str, identity: str) -> list[Partners]:
+        key, kind = key_of(h5py.h5g.open(self.source.id, encode(group.path)), encode(name))
+        ours, theirs = self.objects.by_key.get(key), self.objects.by_identity.get(identity)
+        if ours is None and theirs is None:
+            other = _KINDS.get(identity[:1], identity)
+            if kind != other:
+                self.record.differ(path, "object", kind, other)
+                return []
+            return [self.objects.pair(path, key, kind, identity)]
+        if ours is not theirs:
+            told = [f"the same object as {p.path}" if p else "an object of its own" for p in (ours, theirs)]
+            self.record.differ(path, "hard link", told[0], told[1])
+        return []
+
+    def _order(self, group: Partners, made: list[str]) -> None:
+        kept = in_order_of_creation(h5py.h5g.open(self.source.id, encode(group.path)))
+        if kept is not None and kept != made and set(kept) == set(made):
+            self.record.note(group.path, "order of creation of its links", short(kept, 60), short(made, 60))
+
+    # -- one object
+
+    def _object(self, partners: Partners) -> None:
+        self.report.objects += 1
+        obj = h5py.h5o.open(self.source.id, encode(partners.path))
+        item: dict[str, Any] = {}
+        if partners.kind == "group":
+            if partners.identity not in self.attribute_counts:
+                return  # unreadable, and recorded as such
+            count = self.attribute_counts.pop(partners.identity)
+        else:
+            try:
+                item = self.domain.describe(partners.identity)
+            except DomainReadError as error:
+                self.record.differ(partners.path, partners.kind, "readable", f"unreadable: {error}")
+                return
+            count = item.get("attributeCount")
+        self._attributes(partners, obj, empty=count == 0)
+        try:
+            if partners.kind == "dataset":
+                self._dataset(partners, item)
+            elif partners.kind == "named type":
+                self._types(partners.path, datatypes.from_hdf5(obj), datatypes.from_json(item["type"]))
+        except datatypes.UnknownType as error:
+            self.record.differ(partners.path, "type", "see the file", str(error))
+
+    def _types(self, path: str, ours: Type, theirs: Type, scalar_attribute: bool = False) -> bool:
+        """Record how two types differ; whether their values can be compared."""
+        return self._mismatches(path, datatypes.compare_types(ours, theirs, scalar_attribute=scalar_attribute))
+
+    def _mismatches(self, path: str, found: list[Mismatch]) -> bool:
+        for item in found:
+            ours, theirs = (x if isinstance(x, str) else repr(x) for x in (item.source, item.domain))
+            (self.record.note if item.note else self.record.differ)(path, item.what, ours, theirs)
+        return all(item.note for item in found)
+
+    def _named_type(self, path: str, tid: h5py.h5t.TypeID, item: Any) -> None:
+        """Compare which named type, if any, an object's type is. hsload writes a private copy of the type instead."""
+        key = key_of(tid)[0] if tid.committed() else None
+        identity = item.get("id") if isinstance(item, dict) else None
+        ours, theirs = (
+            self.objects.by_key.get(key) if key else None,
+            self.objects.by_identity.get(identity) if identity else None,
+        )
+        told = [f"named type {p.path}" if p else "a type of its own" for p in (ours, theirs)]
+        if key and not ours:
+            told[0] = "a named type without a path"
+        if key and not identity:
+            self.record.note(path, "named type", told[0], told[1])
+        elif bool(key) != bool(identity) or ours is not theirs:
+            self.record.differ(path, "named type", told[0], told[1])
+
+    # -- attributes
+
+    def _attributes(self, partners: Partners, obj: Identifier, empty: bool) -> None:
+        ours = dict(attributes(obj))
+        seen = set()
+        try:
+            for item in () if empty else self.domain.attributes(partners.identity):
+                name = item["name"]
+                seen.add(name)
+                path = f"{partners.path}@{name}"
+                if name not in ours:
+                    self.record.differ(path, "attribute", "missing", "present")
+                    continue
+                self.report.attributes += 1
+                self._attribute(path, ours[name], item)
+        except DomainReadError as error:
+            self.record.differ(partners.path, "attributes", f"{len(ours)} attribute(s)", f"unreadable: {error}")
+            return
+        for name in sorted(ours.keys() - seen):
+            self.record.differ(f"{partners.path}@{name}", "attribute", "present", "missing")
+
+    def _attribute(self, path: str, attribute: h5py.h5a.AttrID, item: dict[str, Any]) -> None:
+        ours, our_shape = datatypes.from_hdf5(attribute.get_type()), shape_of(attribute.get_space())
+        try:
+            theirs, their_shape = datatypes.from_json(item["type"]), _shape(item["shape"])
+        except datatypes.UnknownType as error:
+            self.record.differ(path, "type", datatypes.describe(ours), str(error))
+            return
+        read = None
+        if our_shape is not None:
+            try:
+                read = attribute_values(attribute, ours, our_shape)
+            except (OSError, TypeError, ValueError) as error:
+                self.record.trouble(path, f"the attribute of the source cannot be read ({error})")
+                return
+        scalar = our_shape == ()
+        if ours["class"] == "array" and theirs["class"] != "array" and our_shape is not None and read is not None:
+            # numpy has no scalar of an array type: h5pyd makes its dimensions the attribute's
+            self.record.note(path, "array type", datatypes.describe(ours), f"shape {their_shape}")
+            scalar = False
+            while ours["class"] == "array":
+                our_shape, ours = (*our_shape, *ours["dims"]), ours["base"]
+            read = read.reshape(math.prod(our_shape))
+        elif scalar and ours["class"] == "vlen" and theirs["class"] != "vlen" and read is not None:
+            self.record.note(path, "scalar sequence", datatypes.describe(ours), f"shape {their_shape}")
+            read, ours, scalar = np.asarray(read[0]), ours["base"], False
+            our_shape = read.shape
+        if our_shape != their_shape:
+            self.record.differ(path, "shape", _tell_shape(our_shape), _tell_shape(their_shape))
+            return
+        self._named_type(path, attribute.get_type(), item["type"])
+        if not self._types(path, ours, theirs, scalar) or read is None or our_shape is None:
+            return
+        try:
+            other = values.from_json(item, theirs, our_shape)
+        except Undecodable as error:
+            self.record.differ(path, "value", "readable", str(error))
+            return
+        self._compare(path, Pair(ours, theirs, self.objects.same_target), read, other, our_shape, (0,) * len(our_shape))
+
+    # -- datasets
+
+    def _dataset(self, partners: Partners, item: dict[str, Any]) -> None:
+        path = partners.path
+        try:
+            ours = Dataset(self.source, encode(path))
+        except (OSError, TypeError, ValueError) as error:
+            self.record.trouble(path, f"the dataset of the source cannot be opened ({error})")
+            return
+        theirs, their_shape = datatypes.from_json(item["type"]), _shape(item["shape"])
+        comparable = self._types(path, ours.form, theirs)
+        self._named_type(path, ours.id.get_type(), item["type"])
+        if ours.shape != their_shape:
+            self.record.differ(path, "shape", _tell_shape(ours.shape), _tell_shape(their_shape))
+            comparable = False
+        elif ours.shape:
+            self._maxshape(path, ours, item["shape"])
+        if not comparable:
+            return
+        pair = Pair(ours.form, theirs, self.objects.same_target)
+        self._fill_value(path, ours, pair, item.get("creationProperties", {}))
+        if ours.shape is not None:
+            self._values(partners, ours, pair, _chunk_shape(item))
+
+    def _maxshape(self, path: str, ours: Dataset, shape: dict[str, Any]) -> None:
+        assert ours.shape is not None
+        theirs = tuple(None if extent == 0 else extent for extent in shape.get("maxdims", shape["dims"]))
+        if "maxdims" not in shape:
+            theirs = tuple(shape["dims"])
+        for mine, other in zip(ours.maxshape, theirs, strict=True):
+            if mine != other and not (mine == 0 and other is None):
+                self.record.differ(path, "maximum shape", ours.maxshape, theirs)
+                return
+        if ours.maxshape != theirs:
+            # 0 means unlimited to HSDS: it has no dimension that stays empty
+            self.record.note(path, "maximum shape", ours.maxshape, theirs)
+
+    def _fill_value(self, path: str, ours: Dataset, pair: Pair, properties: dict[str, Any]) -> None:
+        try:
+            mine = ours.fill_value()
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
+            self.record.note(path, "fill value", f"cannot be read ({error})", properties.get("fillValue", "default"))
+            return
+        told = properties.get("fillValue")
+        if told is None and mine is not None and not datatypes.is_plain(ours.form):
+            # hsload does not hand over the fill value of a variable-length or reference type
+            if not values.equal(pair, mine, values.zeros(pair.domain, 1)).all():
+                self.record.note(path, "fill value", mine[0], "default")
+            return
+        item = {"value": told, "encoding": properties.get("fillValue_encoding")}
+        try:
+            other = values.from_json(item, pair.domain, ())
+        except Undecodable as error:
+            self.record.differ(path, "fill value", "default" if mine is None else mine[0], str(error))
+            return
+        default = values.zeros(pair.source, 1) if mine is None else mine
+        if told is None and mine is None:
+            return
+        if not values.equal(pair, default, other).all():
+            self.record.differ(path, "fill value", _value(default[0]), _value(other[0]))
+
+    def _values(self, partners: Partners, ours: Dataset, pair: Pair, grain: tuple[int, ...]) -> None:
+        assert ours.shape is not None
+        reader = _Reader(self, partners, ours, pair)
+        if not ours.shape:
+            reader.compare(())
+            return
+        if len(grain) != len(ours.shape) or 0 in grain:
+            grain = ours.chunks or ours.shape
+        elements = max(1, self.block_bytes // reader.element_bytes)
+        for selection in blocks(ours.shape, grain, elements, CHUNKS_PER_REQUEST):
+            if not reader.compare(selection):
+                return
+
+    def _compare(
+        self, path: str, pair: Pair, ours: Array, theirs: Array, shape: tuple[int, ...], start: tuple[int, ...]
+    ) -> bool:
+        """Compare flat elements of a selection of that shape and start; record the first that differs."""
+        self.report.bytes += ours.nbytes
+        same = values.equal(pair, ours, theirs)
+        if same.all():
+            return True
+        first = int(np.argmin(same))
+        index = np.unravel_index(first, shape) if shape else ()
+        where = "[" + ", ".join(str(int(i) + s) for i, s in zip(index, start, strict=True)) + "]" if shape else ""
+        inner, leaf, a, b = values.locate(pair, ours[first : first + 1], theirs[first : first + 1])
+        count = int((~same).sum())
+        what = "value" if count == 1 else f"values ({count} of {len(same)} differ)"
+        self.record.differ(path, what, self._tell(leaf, a), self._tell(leaf, b), where + inner)
+        return False
+
+    def _tell(self, pair: Pair, value: Any) -> str:
+        return self.objects.tell(value) if pair.source["class"] == "reference" else _value(value)
+
+
+class _Reader:
+    """Reads and compares one dataset's selections; cuts them where elements turn out larger than was guessed."""
+
+    def __init__(self, owner: _Comparison, partners: Partners, dataset: Dataset, pair: Pair) -> None:
+        self.owner, self.partners, self.dataset, self.pair = owner, partners, dataset, pair
+        self.variable = datatypes.is_variable(pair.source)
+        size = VARIABLE_BYTES
+        if not self.variable:
+            size = max(datatypes.wire_dtype(form).itemsize for form in (pair.source, pair.domain))
+        self.element_bytes = size
+        self.allowed = 64 if self.variable else None  # elements that may be read at once, by what has been seen
+
+    def compare(self, selection: tuple[slice, ...]) -> bool:
+        """Compare a selection; False when the rest of the dataset need not be looked at."""
+        count = math.prod(s.stop - s.start for s in selection)
+        if self.allowed is not None and count > self.allowed:
+            return all(self.compare(half) for half in halves(selection))
+        owner, path = self.owner, self.partners.path
+        try:
+            data = owner.domain.values(self.partners.identity, selection, owner.max_bytes // 4)
+            theirs = values.from_bytes(data, self.pair.domain, count)
+        except AnswerTooLarge:
+            if parts := halves(selection):
+                return all(self.compare(part) for part in parts)
+            owner.record.trouble(path, f"one element is larger than {owner.max_bytes // 4} bytes; raise max_bytes")
+            return False
+        except (DomainReadError, Undecodable) as error:
+            where = "[" + ", ".join(f"{s.start}:{s.stop}" for s in selection) + "]" if selection else ""
+            self._unreadable(where, str(error))
+            return False
+        try:
+            ours = self.dataset.read(selection)
+        except (OSError, TypeError, ValueError) as error:
+            filters = ", ".join(self.dataset.filters()) or "none"
+            owner.record.trouble(path, f"the values of the source cannot be read; filters: {filters} ({error})")
+            return False
+        self._learn(count, len(data), ours)
+        shape = tuple(s.stop - s.start for s in selection)
+        return owner._compare(path, self.pair, ours, theirs, shape, tuple(s.start for s in selection))
+
+    def _learn(self, count: int, size: int, ours: Array) -> None:
+        if self.allowed is None or not count:
+            return
+        size = max(size, _deep_size(ours))
+        self.allowed = max(1, min(4 * self.allowed, self.owner.block_bytes * count // max(size, 64 * count)))
+
+    def _unreadable(self, where: str, reason: str) -> None:
+        self.owner.record.differ(self.partners.path, "values", "readable", f"unreadable: {reason}", where)
+        if "timed out" in reason.lower():
+            self.owner.timeouts += 1
+            if self.owner.timeouts >= UNREADABLE_LIMIT:
+                raise Trouble(
+                    f"{self.owner.domain!r} timed out on {UNREADABLE_LIMIT} datasets, last {self.partners.path}"
+                )
+
+
+def _deep_size(array: Array) -> int:
+    """The bytes that an array of objects leads to."""
+    if array.dtype.names:
+        return sum(_deep_size(array[name]) for name in array.dtype.names)
+    if array.dtype.kind != "O":
+        return int(array.nbytes)
+    return sum(int(item.nbytes) if isinstance(item, np.ndarray) else len(item) for item in array.flat if _sized(item))
+
+
+def _sized(item: Any) -> bool:
+    return isinstance(item, (np.ndarray, bytes, str))
+
+
+def _link(item: dict[str, Any]) -> tuple[str, ...]:
+    kind = item["class"]
+    if kind == "H5L_TYPE_HARD":
+        return ("hard", item["id"])
+    if kind == "H5L_TYPE_SOFT":
+        return ("soft", item["h5path"])
+    if kind == "H5L_TYPE_EXTERNAL":
+        return ("external", item["h5domain"], item["h5path"])
+    return ("user-defined", str(kind))
+
+
+def _chunk_shape(item: dict[str, Any]) -> tuple[int, ...]:
+    """The shape of what HSDS visits one by one: its own chunks, or the file's smaller ones inside a linked chunk."""
+    made_with = item.get("creationProperties", {}).get("layout", {})
+    dims = made_with.get("hyper_dims") or item.get("layout", {}).get("dims") or []
+    return tuple(dims) if isinstance(dims, list) else (dims,)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path.rstrip('/')}/{name}"
+
+
+def _tell(link: tuple[str, ...]) -> str:
+    return f"{link[0]} link" + (" to " + ":".join(link[1:]) if link[0] in ("soft", "external") else "")
+
+
+def _shape(item: dict[str, Any]) -> tuple[int, ...] | None:
+    if item["class"] == "H5S_NULL":
+        return None
+    return tuple(item.get("dims", ())) if item["class"] == "H5S_SIMPLE" else ()
+
+
+def _tell_shape(shape: tuple[int, ...] | None) -> str:
+    return "null space" if shape is None else "scalar" if shape == () else str(tuple(shape))
+
+
+def _value(value: Any) -> str:
+    """A value for a person: numbers without numpy's wrapping, text as bytes."""
+    if isinstance(value, np.void) and value.dtype.names is None:
+        return str(value.tobytes().hex())
+    if isinstance(value, (np.generic, np.ndarray)):
+        return repr(value.tolist())
+    return value if isinstance(value, str) else repr(value)

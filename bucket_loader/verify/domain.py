@@ -1,0 +1,194 @@
+"""An HSDS domain as its REST API tells it: objects, links, attributes and values, with limits of time and size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from .report import Trouble
+
+LINKS_PAGE = 1000
+ATTRIBUTES_PAGE = 100  # they come with their values
+_COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}
+_PIECE = 1 << 20
+
+
+class DomainReadError(RuntimeError):
+    """The server did not hand over something that it lists."""
+
+
+class AnswerTooLarge(RuntimeError):
+    """An answer has more bytes than it may have."""
+
+
+class Domain:
+    """One domain. Every request ends within `timeout` (connect, and silence between two bytes; seconds).
+
+    503 (too many requests in flight) and refused connections are tried again with jitter. `DomainReadError` names what
+    could not be read; `Trouble` means that nothing can be read at all.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        path: str,
+        username: str,
+        password: str,
+        bucket: str | None = None,
+        timeout: tuple[float, float] = (10.0, 60.0),
+        retries: int = 5,
+    ) -> None:
+        self.endpoint, self.path, self.bucket, self.timeout = endpoint.rstrip("/"), path, bucket, timeout
+        self.on_request: Callable[[], None] | None = None
+        self._params = {"domain": path} | ({"bucket": bucket} if bucket else {})
+        self._session = requests.Session()
+        self._session.auth = (username, password)
+        self._session.trust_env = False  # a ~/.netrc would replace the login that was given
+        retry = Retry(
+            total=None,
+            connect=retries,
+            status=retries,
+            read=0,  # a read that hangs would hang again
+            redirect=3,
+            other=0,
+            status_forcelist=[503],
+            backoff_factor=0.2,
+            backoff_max=5,
+            backoff_jitter=0.3,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def __repr__(self) -> str:
+        return f"Domain({self.path!r} at {self.endpoint})"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Domain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def root(self) -> str:
+        """The id of the root group. Raises `Trouble` when there is no such domain or no right to read it."""
+        try:
+            body = self._json("/")
+        except DomainReadError as error:
+            raise Trouble(f"domain {self.path} cannot be opened: {error}") from error
+        if not isinstance(body.get("root"), str):
+            raise Trouble(f"{self.path} is a folder, not a domain")
+        return str(body["root"])
+
+    def describe(self, identity: str) -> dict[str, Any]:
+        """The object's JSON: "type", "shape", "creationProperties", "layout", "attributeCount", "linkCount"."""
+        return self._json(_url(identity))
+
+    def links(self, identity: str) -> Iterator[dict[str, Any]]:
+        """The links of a group: "title", "class" and "id", "h5path" or "h5domain", page by page."""
+        yield from self._pages(_url(identity) + "/links", "links", "title", LINKS_PAGE, {})
+
+    def attributes(self, identity: str) -> Iterator[dict[str, Any]]:
+        """The attributes of an object with "name", "type", "shape", "value" (and "encoding"), page by page."""
+        # without max_data_size: with it, HSDS 0.9.4 answers 500 for an attribute with a null space
+        yield from self._pages(
+            _url(identity) + "/attributes", "attributes", "name", ATTRIBUTES_PAGE, {"IncludeData": "1"}
+        )
+
+    def values(self, identity: str, selection: tuple[slice, ...], limit: int) -> bytes:
+        """The values of a selection as HSDS sends them. Raises `AnswerTooLarge` beyond `limit` bytes."""
+        params = dict(self._params)
+        if selection:
+            params["select"] = "[" + ",".join(f"{s.start}:{s.stop}" for s in selection) + "]"
+        # HSDS announces the length, then fails to decode a chunk, and sends nothing more: only on a connection that is
+        # to be closed does a client learn of it at once, and not by its timeout.
+        headers = {"Accept": "application/octet-stream", "Connection": "close"}
+        url = _url(identity) + "/value"
+        pieces, size = [], 0
+        try:
+            answer = self._get(url, params, headers=headers, stream=True)
+        except requests.Timeout as error:
+            raise DomainReadError(f"no values came: {_reason(error)}") from error
+        except requests.RequestException as error:
+            raise self._silent(url, error) from error
+        with answer:
+            self._check(answer, url)
+            expected = answer.headers.get("Content-Length")
+            try:
+                for piece in answer.iter_content(_PIECE):
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        raise AnswerTooLarge
+            except (requests.RequestException, OSError) as error:
+                self.root()  # a server that is gone is trouble, not a fault of this dataset
+                raise DomainReadError(f"the values ended after {size} bytes: {_reason(error)}") from error
+        if expected is not None and not answer.headers.get("Content-Encoding") and size != int(expected):
+            raise DomainReadError(f"the values ended after {size} of {expected} bytes")
+        return b"".join(pieces)
+
+    def _pages(self, url: str, key: str, name: str, page: int, params: dict[str, str]) -> Iterator[dict[str, Any]]:
+        seen: str | None = None
+        while True:
+            marker = {} if seen is None else {"Marker": seen}
+            items = self._json(url, params | {"Limit": str(page)} | marker)[key]
+            yield from items
+            if len(items) < page:
+                return
+            if items[-1][name] in ("", seen):
+                raise DomainReadError(f"{key} cannot be listed past {items[-1][name]!r}")
+            seen = items[-1][name]
+
+    def _json(self, url: str, params: dict[str, str] | None = None) -> dict[str, Any]:
+        try:
+            with self._get(url, self._params | (params or {})) as answer:
+                self._check(answer, url)
+                return dict(json.loads(answer.content))  # not answer.json(): that refuses NaN
+        except requests.RequestException as error:
+            raise self._silent(url, error) from error
+        except ValueError as error:
+            raise DomainReadError(f"{url} answered something that is not JSON: {error}") from error
+
+    def _get(self, url: str, params: dict[str, str], **options: Any) -> requests.Response:
+        if self.on_request:
+            self.on_request()
+        where = self.endpoint + url
+        try:
+            return self._session.get(where, params=params, timeout=self.timeout, **options)
+        except requests.Timeout:
+            raise
+        except requests.ConnectionError:
+            # a kept connection that the server closed at that moment; refused ones were already tried again
+            return self._session.get(where, params=params, timeout=self.timeout, **options)
+
+    def _silent(self, url: str, error: Exception) -> Trouble:
+        return Trouble(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}")
+
+    def _check(self, answer: requests.Response, url: str) -> None:
+        if answer.status_code in (401, 403):
+            raise Trouble(f"{self.path}: the server refuses the login or the right to read ({answer.status_code})")
+        if answer.status_code == 503:
+            raise Trouble(f"{self.endpoint} is too busy for {url} of {self.path}; try again later")
+        if answer.status_code != 200:
+            raise DomainReadError(f"{url} answered {answer.status_code} {answer.reason}")
+
+
+def _url(identity: str) -> str:
+    if identity[:2] not in ("g-", "d-", "t-"):
+        raise DomainReadError(f"object id {identity!r} is not one of HSDS")
+    return f"/{_COLLECTIONS[identity[0]]}/{identity}"
+
+
+def _reason(error: Exception) -> str:
+    """The innermost message of an HTTP failure, without the wrapping of three libraries."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,107 @@
+"""What a comparison found: differences, notes and troubles, and how it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NOTE_LIMIT = 200  # notes kept word for word; a file with 1,000 space-padded strings says one thing 1,000 times
+
+
+class Trouble(RuntimeError):
+    """The comparison could not be made."""
+
+
+class LimitReached(Exception):
+    """As many differences as were asked for have been found."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same on both sides.
+
+    `path` is the object's path ("/a/b", with "@name" for an attribute), `what` the property, `where` the index of the
+    first element that differs, or "". `source` and `domain` are both values as short text.
+    """
+
+    path: str
+    what: str
+    where: str
+    source: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}{' at ' + self.where if self.where else ''}: " + (
+            f"source {self.source}, domain {self.domain}"
+        )
+
+
+@dataclass
+class Report:
+    """The outcome of `verify`. `notes` are facts about the file that a domain does not hold and that cost no value."""
+
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    objects: int = 0
+    attributes: int = 0
+    bytes: int = 0
+    note_count: int = 0
+    truncated: bool = False
+
+    @property
+    def same(self) -> bool:
+        return not self.differences and not self.troubles
+
+    def summary(self) -> str:
+        """One line of at most 200 characters."""
+        if self.same:
+            notes = f", {self.note_count} note(s)" if self.note_count else ""
+            line = f"same: {self.objects} objects, {self.attributes} attributes, {self.bytes} bytes{notes}"
+        elif self.differences:
+            count = f"{len(self.differences)}{'+' if self.truncated else ''}"
+            line = f"different ({count}): {self.differences[0]}"
+        else:
+            line = f"trouble ({len(self.troubles)}): {self.troubles[0]}"
+        line = " ".join(line.split())
+        return line if len(line) <= 200 else line[:199] + "…"
+
+
+class Recorder:
+    """Collects the report; raises `LimitReached` at the limit, so that a wrong copy does not cost a full reading."""
+
+    def __init__(self, report: Report, limit: int, strict: bool) -> None:
+        self.report, self.limit, self.strict = report, limit, strict
+
+    def differ(self, path: str, what: str, source: object, domain: object, where: str = "") -> None:
+        item = Difference(printable(path), what, where, short(source), short(domain))
+        self.report.differences.append(item)
+        if len(self.report.differences) >= self.limit:
+            self.report.truncated = True
+            raise LimitReached
+
+    def note(self, path: str, what: str, source: object, domain: object) -> None:
+        """Record what the domain does not hold; a difference when `strict`."""
+        if self.strict:
+            self.differ(path, what, source, domain)
+            return
+        self.report.note_count += 1
+        if self.report.note_count <= NOTE_LIMIT:
+            self.report.notes.append(f"{printable(path)}: {what}: source {short(source)}, domain {short(domain)}")
+
+    def trouble(self, path: str, what: str) -> None:
+        self.report.troubles.append(f"{printable(path)}: {' '.join(what.split())}")
+        if len(self.report.troubles) >= self.limit:
+            self.report.truncated = True
+            raise LimitReached
+
+
+def printable(text: str) -> str:
+    """The text without control characters and lone surrogates, so that it fits one line of any log."""
+    clean = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return clean
+
+
+def short(value: object, width: int = 120) -> str:
+    """A value as text of one line."""
+    text = printable(value if isinstance(value, str) else repr(value))
+    return text if len(text) <= width else text[: width - 1] + "…"
