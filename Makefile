@@ -2,6 +2,7 @@
 #   make demo             the whole job on this machine, with sample files
 #   make demo FILES=DIR   the same with your own HDF5 files
 #   make test             all tests          make check    lint, types, tests
+#   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make lock             resolve the versions anew
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -16,10 +17,10 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
 UV_VERSION := 0.13.9
 FILES ?=
 
-.PHONY: help setup demo test check lint lock clean
+.PHONY: help setup demo test check corpus e2e lint lock clean
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -44,6 +45,14 @@ lint: $(READY)
 	@$(BIN)/mypy
 
 check: lint test
+
+# all public files in both modes, where they are beside the checkout
+corpus: $(READY)
+	@timeout 3000 $(BIN)/python -m pytest -m corpus -s tests/test_corpus.py
+
+# image and manifests in real containers; says why when it cannot
+e2e: $(READY)
+	@timeout 2400 $(BIN)/python tests/e2e/run.py
 
 # one lock for every platform and Python: what a marker excludes is not installed
 lock: pyproject.toml
