@@ -14,7 +14,7 @@ from bucket_loader.config import Config
 from bucket_loader.inventory import Inventory
 from bucket_loader.states import State
 
-STATES = {state.label.replace(" ", "-"): state for state in State if state is not State.BLANK}
+STATES = {state.label.replace(" ", "-"): state for state in State if state not in (State.BLANK, State.DUPLICATE)}
 EXAMPLES = """\
 examples:
   dump_inventory.py --summary            how many files are in which state, how fast, how long to go

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
@@ -16,6 +18,8 @@ from enum import Enum
 from typing import IO
 
 SLICE_SECONDS = 0.1
+# loaded here: between fork and exec of a child nothing may be imported
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 TERM_SECONDS = 5.0  # from TERM to KILL
 KEPT_LINES = 400
 
@@ -82,6 +86,7 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=end_with_parent,
         )
         ending = Ending.EXITED
         with _ended(process):
@@ -97,6 +102,13 @@ def run(
             ending, status = Ending.KILLED, -status
         output.seek(0)
         return Finished(ending, abs(status), time.monotonic() - started, _select(_lines(output), keep_line))
+
+
+def end_with_parent() -> None:
+    """On Linux, let the kernel end a child whose parent was killed and could not do it: nobody would own its row."""
+    if _LIBC is not None:
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        _LIBC.prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:

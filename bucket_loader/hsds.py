@@ -132,6 +132,8 @@ class Hsds:
     def _refusal(self, method: str, path: str, domain: str | None, answer: requests.Response) -> HsdsError:
         status = answer.status_code
         kind = Unavailable if status in PASSING_STATUS else _BY_STATUS.get(status, HsdsError)
+        if status == 400 and "not a member of the given domain" in str(answer.reason):
+            kind = NotFound  # an id of a domain that was replaced
         what = f"HSDS at {self.endpoint} answered {status} {answer.reason} to {method} {domain or path}"
         if status == 401:
             what += f": the password of user {self.username!r} is wrong" if self.username else ": it wants a login"

@@ -189,15 +189,21 @@ class Inventory:
 
     def __init__(self, hsds: Hsds, domain: str, table_id: str, dtype: np.dtype[np.void], chunk_rows: int) -> None:
         self._hsds, self.domain, self.dtype, self.chunk_rows = hsds, domain, dtype, chunk_rows
-        self._value = f"/datasets/{table_id}/value"
-        self._shape = f"/datasets/{table_id}/shape"
+        self.table_id = table_id
         self._names = cast("tuple[str, ...]", dtype.names)
         self._cursor = 0  # the chunk that gave the last claim
 
     def clone(self, hsds: Hsds | None = None) -> Inventory:
-        return Inventory(
-            hsds or self._hsds.clone(), self.domain, self._value.split("/")[2], self.dtype, self.chunk_rows
-        )
+        return Inventory(hsds or self._hsds.clone(), self.domain, self.table_id, self.dtype, self.chunk_rows)
+
+    @property
+    def _value(self) -> str:
+        return f"/datasets/{self.table_id}/value"
+
+    def _reopen(self) -> None:
+        """Go on with the table that is there now: somebody may have replaced the inventory."""
+        now = Inventory.open(self._hsds, self.domain)
+        self.table_id, self.dtype, self.chunk_rows = now.table_id, now.dtype, now.chunk_rows
 
     # -- making and opening -------------------------------------------------------------------------------------------
 
@@ -266,7 +272,12 @@ class Inventory:
 
     def count(self) -> int:
         """How many rows the table has now, blank ones with them."""
-        shape: dict[str, Any] = self._hsds.request("GET", self._shape, self.domain).json()
+        try:
+            answer = self._hsds.request("GET", f"/datasets/{self.table_id}/shape", self.domain)
+        except NotFound:
+            self._reopen()
+            answer = self._hsds.request("GET", f"/datasets/{self.table_id}/shape", self.domain)
+        shape: dict[str, Any] = answer.json()
         return int(shape["shape"]["dims"][0])
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> Rows:
@@ -294,11 +305,11 @@ class Inventory:
             yield begin, self.read(begin, min(begin + READ_ROWS, total), columns)
 
     def rows(self) -> Iterator[Row]:
-        """Every row that is not blank."""
+        """Every row of a source file; blank ones and duplicates are left out."""
         for start, block in self.stream():
             for offset, values in enumerate(block):
                 row = decode(start + offset, values.item(), self._names)
-                if row.state is not State.BLANK:
+                if row.state not in (State.BLANK, State.DUPLICATE):
                     yield row
 
     def counts(self) -> dict[State, int]:
@@ -469,6 +480,11 @@ class Inventory:
             if int(self.read(index, index + 1, ["rowid"])["rowid"][0]) != rowid:
                 raise InventoryError(f"{self.domain}: row {index} is not the row that it was; was the table replaced?")
 
+    def drop_duplicate(self, index: int, rowid: int) -> bool:
+        """Take a further row of a key out of the way; False while a worker holds it."""
+        idle = " & ".join(f"(state != {int(state)})" for state in sorted(ACTIVE))
+        return self._update_at(index, f"(rowid == {rowid}) & {idle}", {"state": int(State.DUPLICATE)})
+
     def mark_vanished(self, index: int, rowid: int, when: int) -> None:
         """Flag a row whose source is gone (`when`, epoch seconds) or is there again (0). The row stays."""
         self._update_at(index, f"rowid == {rowid}", {"vanished": when})
@@ -514,9 +530,8 @@ class Inventory:
         try:
             answer = self._hsds.request("PUT", self._value, self.domain, params=params, json_body=values, again=again)
         except NotFound:
-            # no such chunk in storage yet: its rows are being appended
-            if self._hsds.root_of(self.domain) is None:
-                raise
+            # no such chunk in storage yet, because its rows are being appended; or there is another table now
+            self._reopen()
             return []
         names = ("index", *self._names)
         return [

@@ -7,7 +7,6 @@ end of its log, because "connection refused" helps nobody.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import secrets
@@ -26,6 +25,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config as ClientConfig
+
+from .child import end_with_parent
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -70,7 +71,7 @@ class _Process:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     @property
@@ -104,13 +105,6 @@ class _Process:
     def tail(self, lines: int = 20) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
-
-
-def _end_with_parent() -> None:
-    """On Linux, let the kernel stop a server whose starter was killed and could not do it."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def _wait(ready: Callable[[], bool], process: _Process, what: str) -> None:

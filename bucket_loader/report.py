@@ -124,7 +124,7 @@ def summarize(inventory: Inventory, now: float | None = None) -> Summary:
         return summary
     for _, block in inventory.stream(_SUMMARY_COLUMNS):
         for state, start, loaded, checked, size in block.tolist():
-            if state != State.BLANK:
+            if state not in (State.BLANK, State.DUPLICATE):
                 _count(summary, State(state), start, loaded, checked, size)
     return summary
 
@@ -150,7 +150,7 @@ def summary_table(summary: Summary, title: str) -> RenderableType:
         table.add_column(name, justify="left" if name == "state" else "right")
     styles = {State.VERIFIED: "green", State.LOAD_FAILED: "red", State.CHECK_FAILED: "red"}
     for state in State:
-        if state is not State.BLANK and (summary.counts[state] or state not in (State.DUPLICATE,)):
+        if state not in (State.BLANK, State.DUPLICATE):
             style = styles.get(state, "cyan" if state in ACTIVE else "") if summary.counts[state] else "dim"
             table.add_row(state.label, f"{summary.counts[state]:,}", amount(summary.sizes[state]), style=style)
     table.add_section()

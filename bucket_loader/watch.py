@@ -1,7 +1,7 @@
 """The watcher: compares the bucket's listing with the inventory, and brings the inventory up to date.
 
-It reads the table's identifying columns once and then only what was appended, by itself or by another watcher; there
-is never a query per key. A million keys take about 70 MB here.
+It reads the table's identifying columns once and then only what was appended lately, by itself or by another watcher;
+there is never a query per key. A million keys take about 70 MB here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .hsds import Unavailable, why_no_domain
 from .inventory import Inventory, key_hash
 from .log import fields, logger
 from .source import Source, SourceObject
+from .states import State
 
 BATCH_ROWS = 1000
 _IDENTITY = ("keyhash", "rowid", "size", "etag", "modified", "version", "vanished", "state")
@@ -32,11 +33,12 @@ class Pass:
     changed: int = 0
     vanished: int = 0
     returned: int = 0
+    duplicates: int = 0
 
     @property
     def news(self) -> int:
         """How many rows this pass wrote."""
-        return self.added + self.refused + self.changed + self.vanished + self.returned
+        return self.added + self.refused + self.changed + self.vanished + self.returned + self.duplicates
 
 
 def _fingerprint(size: int, etag: str, modified: int) -> int:
@@ -92,6 +94,14 @@ class Known:
         order = np.argsort(hashes)
         self._hashes, self._rows, self._recent = hashes[order], rows[order], {}
 
+    def truncate(self, rows: int) -> None:
+        """Forget all but the first rows of the table."""
+        self._recent = {digest: row for digest, row in self._recent.items() if row < rows}
+        kept = self._rows < rows
+        self._hashes, self._rows = self._hashes[kept], self._rows[kept]
+        for name in ("first", "fingerprints", "rowids", "versions", "vanished", "seen"):
+            setattr(self, name, getattr(self, name)[:rows])
+
     def find(self, digest: bytes) -> int | None:
         """The row of a key hash."""
         if digest in self._recent:
@@ -108,11 +118,14 @@ class Watcher:
     def __init__(self, source: Source, inventory: Inventory, tgt_folder: str) -> None:
         self._source, self._inventory, self._folder = source, inventory, tgt_folder
         self._known = Known()
+        self._table_id = ""
+        self._settled = 0  # rows that were in storage when they were read: nothing can take them back
+        self._flushed: npt.NDArray[np.int64] = np.zeros(0, "i8")  # ids of the rows after these, at the last flush
 
     def scan(self) -> Pass:
         """One pass over the bucket. Raises SourceError or HsdsError; what was done before it stays and is right."""
         done = Pass()
-        self._read_new_rows()
+        self._read_table(done)
         self._known.seen[:] = False
         fresh: list[SourceObject] = []
         for page in self._source.list_pages():
@@ -129,14 +142,35 @@ class Watcher:
                 fresh = []
         self._add(fresh, done)
         self._flag_missing(done)
-        if done.added or done.refused:
-            # rows that only the data node's memory holds would be lost with it
+        if self._known.rows > self._settled:
+            self._flushed = self._known.rowids[self._settled :].copy()
             self._inventory.flush()
         return done
 
-    def _read_new_rows(self) -> None:
+    def _read_table(self, done: Pass) -> None:
+        """Read what the table has beyond the rows that are settled.
+
+        A row that a data node had in its memory alone goes with it, and a row that another watcher is appending reads
+        as zeros: neither is believed before it was found unchanged after a flush.
+        """
+        rows = self._inventory.count()
+        if self._inventory.table_id != self._table_id or rows < self._settled:
+            if self._table_id:
+                logger.warning("the inventory was replaced %s", fields(domain=self._inventory.domain, rows=rows))
+            self._table_id, self._settled, self._known = self._inventory.table_id, 0, Known()
+            self._flushed = np.zeros(0, "i8")
+        before = self._known.rows
+        self._known.truncate(self._settled)
+        self._read_new_rows(done)
+        if before > self._known.rows:
+            logger.warning("rows were lost with a data node %s", fields(rows=before - self._known.rows))
+        found = self._known.rowids[self._settled : self._settled + len(self._flushed)]
+        if np.array_equal(found, self._flushed):
+            self._settled += len(self._flushed)
+
+    def _read_new_rows(self, done: Pass) -> None:
         known = self._known
-        for _, block in self._inventory.stream(_IDENTITY, start=known.rows):
+        for start, block in self._inventory.stream(_IDENTITY, start=known.rows):
             prints = [
                 _fingerprint(size, etag.decode(), modified)
                 for size, etag, modified in zip(
@@ -144,6 +178,11 @@ class Watcher:
                 )
             ]
             known.extend(block["keyhash"], prints, block["rowid"], block["version"], block["vanished"] > 0)
+            for offset in np.flatnonzero((block["state"] != State.BLANK) & (block["state"] != State.DUPLICATE)):
+                first = known.find(block["keyhash"][offset])
+                if first is not None and first != start + offset:
+                    # two watchers saw the key at once, or the answer to an append was lost
+                    done.duplicates += self._inventory.drop_duplicate(int(start + offset), int(block["rowid"][offset]))
 
     def _add(self, items: list[SourceObject], done: Pass) -> None:
         if not items:
@@ -158,7 +197,7 @@ class Watcher:
         refused = sum(map(bool, reasons))
         done.added += len(items) - refused
         done.refused += refused
-        self._read_new_rows()
+        self._read_new_rows(done)
         for item in items:
             row = self._known.find(key_hash(item.key).encode())
             if row is None:
@@ -212,4 +251,5 @@ def describe(done: Pass, seconds: float) -> str:
         changed=done.changed or None,
         vanished=done.vanished or None,
         returned=done.returned or None,
+        duplicates=done.duplicates or None,
     )

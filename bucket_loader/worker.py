@@ -9,7 +9,7 @@ from enum import Enum
 
 from .config import Config
 from .hsds import HsdsError, Unavailable
-from .inventory import Claim, Inventory, Outcome
+from .inventory import Claim, Inventory, InventoryError, Outcome
 from .jobs import Job, retry_or_fail
 from .log import fields, logger
 from .shutdown import CalledOff, Stop
@@ -61,7 +61,7 @@ class Worker:
         """Make what this pod held before its container was restarted free to be claimed at once."""
         try:
             found = self._inventory.forget_claims(self._job.work, self._name)
-        except HsdsError as error:
+        except (HsdsError, InventoryError) as error:
             self._away("cannot look for earlier claims", error)
             return
         if found:
@@ -71,7 +71,7 @@ class Worker:
         """One turn: at most one row, from its claim to its finish."""
         try:
             claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
-        except HsdsError as error:
+        except (HsdsError, InventoryError) as error:
             return self._away("cannot claim", error)
         if claim is None:
             return Step.IDLE
@@ -88,7 +88,7 @@ class Worker:
         except CalledOff:
             self._release(claim, "called off")
             return Step.WORKED
-        except (Unavailable, SourceError) as error:
+        except (Unavailable, SourceError, InventoryError) as error:
             self._release(claim, "given back")
             return self._away(f"{claim.work.name} waits", error)
         self._report(claim, outcome, state, time.monotonic() - started)
@@ -125,7 +125,7 @@ class Worker:
                 return True
             try:
                 held = self._inventory.renew(claim, lease)
-            except HsdsError as error:
+            except (HsdsError, InventoryError) as error:
                 logger.warning("cannot renew the lease %s", fields(key=claim.row.filename, error=error))
                 return since < lease  # without it, another worker may have begun
             if held:
@@ -139,7 +139,7 @@ class Worker:
         work = self._job.work
         try:
             counts = self._inventory.counts()
-        except HsdsError as error:
+        except (HsdsError, InventoryError) as error:
             self._away("cannot count", error)
             return False
         return not counts[work.ready] and not counts[work.active]
@@ -148,7 +148,7 @@ class Worker:
         key = claim.row.filename
         try:
             state = self._inventory.release(claim)
-        except HsdsError as error:
+        except (HsdsError, InventoryError) as error:
             logger.warning("cannot give back %s", fields(key=key, error=error, after=f"{self._config.lease_time:.0f}s"))
             return
         logger.info("%s %s %s", claim.work.name, why, fields(key=key, row=claim.row.index, now=_label(state)))

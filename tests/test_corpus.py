@@ -1,4 +1,4 @@
-"""Public files, edge cases of the format, through the whole path. `make corpus`; not part of `make test`, it takes minutes.
+"""Public files, edge cases of the format, through the whole path. `make corpus`: it takes minutes.
 
 Every row must end, in a state that is true: what is verified is compared once more by other means, what failed has a
 reason. The files are looked for in a folder `shared/corpus` beside the checkout.

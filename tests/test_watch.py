@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import h5pyd
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from bucket_loader.inventory import Inventory, Outcome, key_hash
 from bucket_loader.source import Source
 from bucket_loader.states import LOAD, State
 from bucket_loader.watch import Known, Watcher
-from tests.world import World
+from tests.world import PASSWORD, USER, World
 
 
 @pytest.fixture
@@ -172,3 +173,88 @@ def test_a_million_keys_are_known_in_less_than_130_megabytes() -> None:
     for number in (0, 7, 499_999, 999_999):
         assert known.find(key_hash(f"key-{number}").encode()) == number
     assert known.find(key_hash("key-1000000").encode()) is None
+
+
+def test_rows_that_went_with_a_data_node_are_added_again(world: World, inventory: Inventory) -> None:
+    for number in range(3):
+        world.put(f"{number}.h5", b"x")
+    watching = watcher(world)
+    assert watching.scan().added == 3
+    world.put("3.h5", b"x")
+    world.put("4.h5", b"x")
+    assert watching.scan().added == 2
+    # what a crash of the data node leaves: the table is as long, the newest rows are zeros
+    blank = np.zeros(1, inventory.dtype).tobytes()
+    for index in (3, 4):
+        params = {"select": f"[{index}:{index + 1}]"}
+        world.cluster.request("PUT", inventory._value, world.inventory_domain, params=params, data=blank)
+    assert watching.scan().added == 2
+    assert sorted(states(inventory)) == [f"{number}.h5" for number in range(5)]
+    assert watching.scan().news == 0
+
+
+def test_a_table_that_a_crash_made_shorter_is_filled_again(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    world.put("b.h5", b"x")
+    watching.scan()
+    with h5pyd.File(
+        world.inventory_domain, "r+", endpoint=world.cluster.endpoint, username=USER, password=PASSWORD
+    ) as file:
+        file["inventory"].resize(1, axis=0)
+    assert watching.scan().added == 1
+    assert sorted(states(inventory)) == ["a.h5", "b.h5"]
+
+
+def test_two_rows_of_a_key_become_one(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    one, two = watcher(world), watcher(world)
+    found = Source(world.config()).look("a.h5")
+    assert found is not None
+    one.scan()
+    inventory.append([found])  # as by another watcher at the same moment
+    assert len(list(inventory.rows())) == 2
+    assert (one.scan().duplicates, two.scan().duplicates) == (1, 0)
+    assert [row.index for row in inventory.rows()] == [0]
+    assert one.scan().news == two.scan().news == 0
+
+
+def test_a_duplicate_in_work_is_dropped_when_the_work_ends(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    first = inventory.claim(LOAD, "pod", 60)
+    found = Source(world.config()).look("a.h5")
+    assert first is not None and found is not None
+    inventory.append([found])
+    second = inventory.claim(LOAD, "pod", 60)
+    assert second is not None
+    assert watching.scan().duplicates == 0
+    inventory.finish(second, Outcome(State.LOADED))
+    assert watching.scan().duplicates == 1
+    assert [row.index for row in inventory.rows()] == [0]
+
+
+def test_rows_that_are_just_being_appended_are_not_added_twice(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    first, second = watcher(world), watcher(world)
+    first.scan()
+    with h5pyd.File(
+        world.inventory_domain, "r+", endpoint=world.cluster.endpoint, username=USER, password=PASSWORD
+    ) as file:
+        file["inventory"].resize(3, axis=0)  # the first half of another watcher's append
+    second.scan()
+    world.put("b.h5", b"x")
+    first.scan()
+    assert sorted(states(inventory)) == ["a.h5", "b.h5"]
+    assert second.scan().news == 0
+
+
+def test_an_inventory_that_was_replaced_is_filled_from_nothing(world: World, inventory: Inventory) -> None:
+    world.put("a.h5", b"x")
+    watching = watcher(world)
+    watching.scan()
+    Inventory.create(world.cluster, world.inventory_domain, public=False, replace_old=True)
+    assert watching.scan().added == 1
+    assert sorted(states(world.inventory())) == ["a.h5"]

@@ -66,7 +66,8 @@ def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyS
     with S3Server(root) as s3:
         s3.make_bucket(BUCKET)
         s3.make_bucket("src")
-        with HsdsServer(root, s3, BUCKET, {USER: PASSWORD}) as hsds:
+        # a chunk that cannot be decoded is tried 8 times over 13 s by default
+        with HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, settings={"dn_max_retries": 2}) as hsds:
             for folder in ("/home/", "/home/admin/"):
                 h5pyd.Folder(
                     folder, mode="w", endpoint=hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET

@@ -72,11 +72,10 @@ def test_an_object_that_cannot_be_read_is_a_difference(verify_servers, small):
     assert all("unreadable" in difference.domain for difference in report.differences)
 
 
-@pytest.mark.parametrize("options", [{"scaleoffset": 2}, {"fletcher32": True}])
-def test_values_that_hsds_cannot_decode_are_a_difference_and_no_hang(verify_servers, tmp_path, options):
-    path = tmp_path / f"filter-{next(iter(options))}.h5"
+def test_values_that_hsds_cannot_decode_are_a_difference_and_no_hang(verify_servers, tmp_path):
+    path = tmp_path / "filter.h5"
     with h5py.File(path, "w") as file:
-        file.create_dataset("odd", data=np.arange(1000), chunks=(200,), **options)
+        file.create_dataset("odd", data=np.arange(1000), chunks=(200,), fletcher32=True)
         file.create_dataset("fine", data=np.arange(1000), chunks=(200,))
     report = verify_servers.verify(path, verify_servers.load(path, "link"))
     assert [difference.path for difference in report.differences] == ["/odd"]
@@ -144,7 +143,7 @@ def test_a_missing_domain_a_wrong_login_and_no_server_are_trouble(verify_servers
     with h5py.File(base_file, "r") as source:
         for made, message in (
             (Domain(endpoint, "/home/admin/none.h5", USER, PASSWORD, BUCKET), "cannot be opened"),
-            (Domain(endpoint, "/home/admin/", USER, PASSWORD, BUCKET), "folder"),
+            (Domain(endpoint, "/home/admin", USER, PASSWORD, BUCKET), "folder"),
             (Domain(endpoint, base_domains["link"], USER, "wrong", BUCKET), "refuses"),
             (Domain(nobody, base_domains["link"], USER, PASSWORD, BUCKET, retries=1), "does not answer"),
         ):

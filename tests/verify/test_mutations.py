@@ -149,7 +149,10 @@ BAR = h5py.h5t.STR_NULLPAD, h5py.h5t.STR_SPACEPAD
 VALUES: dict[str, tuple[str, Mutation]] = {
     "one value, chunked": ("/data/chunked", put("data/chunked", (39, 49), -5)),
     "one value, contiguous": ("/data/contiguous", put("data/contiguous", 999, 2.0)),
-    "last bit of a float": ("/data/contiguous", lambda f: put("data/contiguous", 5, np.nextafter(f["data/contiguous"][5], 9))(f)),
+    "last bit of a float": (
+        "/data/contiguous",
+        lambda f: put("data/contiguous", 5, np.nextafter(f["data/contiguous"][5], 9))(f),
+    ),
     "one value, many chunks": ("/data/many_chunks", put("data/many_chunks", (20, 17), 9)),
     "scalar value": ("/data/scalar", put("data/scalar", (), 6)),
     "scalar text": ("/data/scalar_text", put("data/scalar_text", (), "gruesse")),
@@ -206,16 +209,35 @@ TYPES: dict[str, tuple[str, Mutation]] = {
         "/data/colours",
         remake("data/colours", dtype=h5py.enum_dtype(COLOURS | {"PINK": 9}, "i2"), fillvalue=0),
     ),
-    "opaque size": ("/data/opaque", remake("data/opaque", data=np.array([b"abcde"] * 2, "V5"), dtype="V5", fillvalue=None)),
+    "opaque size": (
+        "/data/opaque",
+        remake("data/opaque", data=np.array([b"abcde"] * 2, "V5"), dtype="V5", fillvalue=None),
+    ),
     "string length": ("/text/fixed", remake("text/fixed", dtype="S9", fillvalue=None)),
-    "variable to fixed": ("/text/variable_ascii", remake("text/variable_ascii", data=np.array([b"x", b"yy"]), dtype="S2", fillvalue=None)),
+    "variable to fixed": (
+        "/text/variable_ascii",
+        remake("text/variable_ascii", data=np.array([b"x", b"yy"]), dtype="S2", fillvalue=None),
+    ),
     "character set": ("/text/variable_ascii", remake("text/variable_ascii", dtype=TEXT, fillvalue=None)),
-    "member renamed": ("/data/records", lambda f: remake("data/records", data=f["data/records"][()].astype(np.dtype([("b", "i2"), *RECORD.descr[1:]])), dtype=None, fillvalue=None)(f)),
+    "member renamed": (
+        "/data/records",
+        lambda f: remake(
+            "data/records",
+            data=f["data/records"][()].astype(np.dtype([("b", "i2"), *RECORD.descr[1:]])),
+            dtype=None,
+            fillvalue=None,
+        )(f),
+    ),
     "members in another order": (
         "/data/records",
-        remake("data/records", data=np.zeros(4, [RECORD.descr[i] for i in (1, 0, 2, 3, 4)]), dtype=None, fillvalue=None),
+        remake(
+            "data/records", data=np.zeros(4, [RECORD.descr[i] for i in (1, 0, 2, 3, 4)]), dtype=None, fillvalue=None
+        ),
     ),
-    "sequence of another type": ("/more/ragged", lambda f: remake("more/ragged", data=None, shape=(3,), dtype=h5py.vlen_dtype("i8"), fillvalue=None)(f)),
+    "sequence of another type": (
+        "/more/ragged",
+        lambda f: remake("more/ragged", data=None, shape=(3,), dtype=h5py.vlen_dtype("i8"), fillvalue=None)(f),
+    ),
     "named type": ("/links/other_type", retyped),
     "shape": ("/data/complex", remake("data/complex", data=np.array([1 + 2j]), maxshape=(1,))),
     "rank": ("/data/big_endian", remake("data/big_endian", data=np.arange(6), maxshape=(6,))),
@@ -264,7 +286,10 @@ ATTRIBUTES: dict[str, tuple[str, Mutation]] = {
     "fixed texts": ("/attrs@fixed_texts", attribute("attrs", "fixed_texts", np.array([b"a", b"bce"]))),
     "number": ("/attrs@number", attribute("attrs", "number", np.int16(4))),
     "big number": ("/attrs@big", attribute("attrs", "big", np.uint64(2**64 - 2))),
-    "last bit of a float32": ("/attrs@third", attribute("attrs", "third", np.nextafter(np.float32(1 / 3), np.float32(1)))),
+    "last bit of a float32": (
+        "/attrs@third",
+        attribute("attrs", "third", np.nextafter(np.float32(1 / 3), np.float32(1))),
+    ),
     "NaN to a number in it": ("/attrs@floats", attribute("attrs", "floats", np.array([1.5, 0.0, -0.0, np.inf]))),
     "number to NaN in it": ("/attrs@floats", attribute("attrs", "floats", np.array([np.nan, np.nan, -0.0, np.inf]))),
     "-0.0 in it": ("/attrs@floats", attribute("attrs", "floats", np.array([1.5, np.nan, 0.0, np.inf]))),
@@ -278,15 +303,24 @@ ATTRIBUTES: dict[str, tuple[str, Mutation]] = {
     "bool attribute": ("/attrs@flag", attribute("attrs", "flag", False)),
     "bools": ("/attrs@flags", attribute("attrs", "flags", np.array([True, True]))),
     "enum attribute": ("/attrs@colours", attribute("attrs", "colours", [0, -3], dtype=h5py.enum_dtype(COLOURS, "i2"))),
-    "enum attribute's names": ("/attrs@colours", attribute("attrs", "colours", [0, 1], dtype=h5py.enum_dtype({"A": 0, "B": 1}, "i2"))),
+    "enum attribute's names": (
+        "/attrs@colours",
+        attribute("attrs", "colours", [0, 1], dtype=h5py.enum_dtype({"A": 0, "B": 1}, "i2")),
+    ),
     "null to a value": ("/attrs@nothing", attribute("attrs", "nothing", np.int32(0))),
     "value to null": ("/attrs@number", attribute("attrs", "number", h5py.Empty("i2"))),
     "null of another type": ("/attrs@nothing", attribute("attrs", "nothing", h5py.Empty("f4"))),
     "no items to one": ("/attrs@no_items", attribute("attrs", "no_items", np.zeros(1, "f4"))),
     "compound attribute": ("/attrs@record", lambda f: attribute("attrs", "record", f["data/records"][2])(f)),
-    "compound attribute, NaN": ("/attrs@records", lambda f: attribute("attrs", "records", f["data/records"][()][[0, 2, 2]])(f)),
+    "compound attribute, NaN": (
+        "/attrs@records",
+        lambda f: attribute("attrs", "records", f["data/records"][()][[0, 2, 2]])(f),
+    ),
     "complex attribute": ("/attrs@complex", attribute("attrs", "complex", 1 - 2j)),
-    "reference attribute": ("/attrs@references", lambda f: attribute("attrs", "references", [f["data/cube"].ref, f["data"].ref], dtype=h5py.ref_dtype)(f)),
+    "reference attribute": (
+        "/attrs@references",
+        lambda f: attribute("attrs", "references", [f["data/cube"].ref, f["data"].ref], dtype=h5py.ref_dtype)(f),
+    ),
     "attribute added": ("/attrs@more", attribute("attrs", "more", 1)),
     "attribute dropped": ("/attrs@n3", drop_attribute("attrs", "n3")),
     "attribute of the root added": ("/@x", attribute("/", "x", 1)),
@@ -299,8 +333,14 @@ ATTRIBUTES: dict[str, tuple[str, Mutation]] = {
 }
 NOTES: dict[str, tuple[str, Mutation]] = {
     "padding": ("/text/terminated", raw("text/terminated", fixed(6, BAR[1]), b"ab    cdefg ")),
-    "fixed character set": ("/text/fixed", raw("text/fixed", fixed(8, BAR[0], h5py.h5t.CSET_UTF8), b"alpha\0\0\0be" + b"\0" * 14)),
-    "compound layout": ("/data/records", lambda f: remake("data/records", data=f["data/records"][()].astype(SHIFTED), dtype=None, fillvalue=None)(f)),
+    "fixed character set": (
+        "/text/fixed",
+        raw("text/fixed", fixed(8, BAR[0], h5py.h5t.CSET_UTF8), b"alpha\0\0\0be" + b"\0" * 14),
+    ),
+    "compound layout": (
+        "/data/records",
+        lambda f: remake("data/records", data=f["data/records"][()].astype(SHIFTED), dtype=None, fillvalue=None)(f),
+    ),
     "length of a scalar text": ("/attrs@bytes", attribute("attrs", "bytes", b"abc", dtype="S20")),
     "byte order of a scalar": ("/attrs@number", attribute("attrs", "number", np.array(3, ">i2"))),
 }
@@ -308,7 +348,7 @@ ALL = {**VALUES, **TYPES, **TREE, **ATTRIBUTES}
 
 
 def names(report: Report, path: str) -> bool:
-    return any(difference.path == path.encode("unicode_escape").decode() or difference.path == path for difference in report.differences)
+    return path in {difference.path for difference in report.differences}
 
 
 @pytest.fixture
@@ -341,15 +381,12 @@ def batches(size: int) -> list[list[str]]:
 
 def related(a: str, b: str) -> bool:
     """Whether two mutations could hide or cause each other's findings."""
-    a, b = sorted((a, b), key=len)
-    return a == b or (b.startswith((a + "/", a + "@")) and a != "/attrs") or any(
-        {prefix, other} <= {path[: len(prefix)] for path in (a, b)} | {path[: len(other)] for path in (a, b)}
-        for prefix, other in (("/links", "/data/cube"), ("/links", "/more/t"), ("/links", "/groups"), ("/links/", "/links/"))
-    )
+    first, second = sorted((a.replace("/more/type", "/links/other_type"), b.replace("/more/type", "/links/other_type")))
+    return first == second or second.startswith((first + "/", first + "@"))
 
 
 @pytest.mark.parametrize("mode", ["link", "ingest"])
-@pytest.mark.parametrize("batch", batches(10), ids=lambda batch: batch[0])
+@pytest.mark.parametrize("batch", batches(14), ids=lambda batch: batch[0])
 def test_mutations_are_found_and_named(verify_servers, base_domains, mutant, batch, mode):
     def change(file: h5py.File) -> None:
         for name in batch:
