@@ -3,6 +3,7 @@
 #   make demo FILES=DIR   the same with your own HDF5 files
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
+#   make faults           what happens when things die
 #   make lock             resolve the versions anew
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -17,10 +18,10 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
 UV_VERSION := 0.13.9
 FILES ?=
 
-.PHONY: help setup demo test check corpus e2e lint lock clean
+.PHONY: help setup demo test check corpus faults e2e lint lock clean
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,8s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -49,6 +50,10 @@ check: lint test
 # all public files in both modes, where they are beside the checkout
 corpus: $(READY)
 	@timeout 3000 $(BIN)/python -m pytest -m corpus -s tests/test_corpus.py
+
+# processes and servers that die, lie or are away; a table at the end
+faults: $(READY)
+	@timeout 2400 $(BIN)/python -m pytest -m faults tests/faults
 
 # image and manifests in real containers; says why when it cannot
 e2e: $(READY)

@@ -1,0 +1,149 @@
+"""Workers that are killed, stopped, paused, started and stopped at random."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bucket_loader.states import State
+from tests.faults.drill import LEASE, Drill, children
+
+pytestmark = pytest.mark.faults
+
+
+def test_a_loader_killed_at_any_moment(drill: Drill) -> None:
+    inventory = drill.prepare(5)
+    with ExitStack() as stack:
+        for turn in range(10):
+            loader = drill.start(stack, "loader.py", f"pod-{turn}", max_attempts=20)
+            drill.wait(lambda: drill.in_state(inventory, State.LOADING) or not drill.in_state(inventory, State.NEW))
+            drill.pause(0, 2.5)
+            drill.kill(loader)
+    drill.world.settings["max_attempts"] = 20
+    rows = drill.check()
+    assert sum(row.loadattempts for row in rows.values()) <= 5 + drill.injected
+
+
+def test_the_child_of_a_loader_killed(drill: Drill) -> None:
+    inventory = drill.prepare(2)
+    with ExitStack() as stack:
+        loader = drill.start(stack, "loader.py", "pod-0")
+        for _ in range(2):
+            drill.wait(lambda: children(loader.pid))
+            drill.pause(0, 0.8)
+            for child in children(loader.pid):
+                os.kill(child, signal.SIGKILL)
+                drill.injected += 1
+        drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 2)
+        assert loader.poll() is None
+    assert "was killed by signal 9 SIGKILL (out of memory?)" in drill.log("pod-0")
+    drill.check()
+
+
+def test_a_loader_paused_past_its_lease(drill: Drill) -> None:
+    inventory = drill.prepare(1)
+    with ExitStack() as stack:
+        paused = drill.start(stack, "loader.py", "paused")
+        drill.wait(lambda: drill.in_state(inventory, State.LOADING))
+        drill.kill(paused, signal.SIGSTOP)
+        time.sleep(LEASE + 2)
+        other = drill.start(stack, "loader.py", "other")
+        drill.wait(lambda: drill.in_state(inventory, State.LOADED))
+        drill.kill(paused, signal.SIGCONT)
+        drill.wait(lambda: "lost its row" in drill.log("paused") or "called off" in drill.log("paused"), 30)
+        row = inventory.row(0)
+        assert (row.state, row.loadpodname) == (State.LOADED, "other")
+        assert other.poll() is None and paused.poll() is None
+    drill.check()
+
+
+def test_told_to_stop_at_any_moment(drill: Drill) -> None:
+    inventory = drill.prepare(4)
+    with ExitStack() as stack:
+        for turn in range(6):
+            loader = drill.start(stack, "loader.py", f"pod-{turn}")
+            drill.wait(lambda: drill.in_state(inventory, State.LOADING) or not drill.in_state(inventory, State.NEW))
+            drill.pause(0, 2.5)
+            drill.kill(loader, signal.SIGTERM)
+            assert loader.wait(20) == 0
+            assert not drill.in_state(inventory, State.LOADING), "a row is given back, or finished, before the end"
+    rows = drill.check()
+    assert {row.loadattempts for row in rows.values()} == {1}, "to be told to stop is no attempt"
+
+
+def test_told_twice_to_stop(drill: Drill, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 60\n")
+    slow.chmod(0o755)
+    inventory = drill.prepare(1)
+    with ExitStack() as stack:
+        loader = drill.start(stack, "loader.py", "pod-0", hsload=slow, shutdown_grace=50)
+        drill.wait(lambda: children(loader.pid))
+        drill.kill(loader, signal.SIGTERM)
+        time.sleep(1)
+        assert drill.in_state(inventory, State.LOADING)
+        began = time.monotonic()
+        drill.kill(loader, signal.SIGINT)
+        assert loader.wait(15) == 0
+        assert time.monotonic() - began < 12
+        assert not drill.in_state(inventory, State.LOADING)
+    drill.check()
+
+
+def test_a_pod_whose_container_is_restarted(drill: Drill) -> None:
+    inventory = drill.prepare(2)
+    with ExitStack() as stack:
+        first = drill.start(stack, "loader.py", "pod-0", lease_time=600)
+        drill.wait(lambda: drill.in_state(inventory, State.LOADING))
+        drill.kill(first)
+        drill.start(stack, "loader.py", "pod-0", lease_time=600)
+        drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 2)
+        assert "takes up again rows=1 pod=pod-0" in drill.log("pod-0")
+    drill.check()
+
+
+def test_a_file_that_kills_its_loader_every_time(drill: Drill, tmp_path: Path) -> None:
+    tool = tmp_path / "deadly"
+    tool.write_text('#!/bin/sh\ncase "$*" in *file-001*) kill -9 $PPID; sleep 1;; esac\nexec hsload "$@"\n')
+    tool.chmod(0o755)
+    inventory = drill.prepare(3)
+    with ExitStack() as stack:
+        for _ in range(12):
+            loader = drill.start(stack, "loader.py", "pod-0", hsload=tool)
+            drill.wait(lambda p=loader: p.poll() is not None or len(drill.in_state(inventory, State.LOADED)) == 2)
+            time.sleep(1)
+            if inventory.row(1).state is State.LOAD_FAILED:
+                break
+            if loader.poll() is not None:
+                drill.injected += 1
+    assert drill.injected == 3
+    rows = drill.check(failed=frozenset({"file-001.h5"}))
+    assert "its worker died in each of 3 attempts" in rows["file-001.h5"].loadreason
+
+
+@pytest.mark.timeout(600)
+def test_eight_loaders_started_and_stopped_at_random(drill: Drill) -> None:
+    files = int(os.environ.get("FAULT_FILES", "24"))
+    seconds = float(os.environ.get("FAULT_SECONDS", "40"))
+    drill.prepare(files)
+    running: dict[str, object] = {}
+    with ExitStack() as stack:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pod = f"pod-{drill.random.randrange(8)}"
+            loader = running.pop(pod, None)
+            if loader is None:
+                running[pod] = drill.start(stack, "loader.py", pod)
+            else:
+                drill.kill(loader, drill.random.choice([signal.SIGTERM, signal.SIGTERM, signal.SIGKILL]))  # type: ignore[arg-type]
+            drill.pause(0.5, 2)
+        for loader in running.values():
+            drill.kill(loader, signal.SIGTERM)  # type: ignore[arg-type]
+            loader.wait(30)  # type: ignore[attr-defined]
+    drill.world.settings["max_attempts"] = 20
+    drill.check()

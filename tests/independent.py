@@ -1,0 +1,32 @@
+"""A comparison of file and domain by other code than the program's own: h5py on one side, h5pyd on the other."""
+
+from __future__ import annotations
+
+import io
+
+import h5py
+import h5pyd
+import numpy as np
+
+from tests.world import PASSWORD, USER, World
+
+
+def compare(body: bytes, world: World, key: str) -> None:
+    """Assert that every object of a file is in its domain, and every number of it."""
+    domain = h5pyd.File(
+        world.folder + key, "r", endpoint=world.servers.cluster.endpoint, username=USER, password=PASSWORD
+    )
+    with h5py.File(io.BytesIO(body)) as source, domain:
+
+        def look(name: str, item: object) -> None:
+            assert name in domain, f"{key}: {name} is missing"
+            if (
+                isinstance(item, h5py.Dataset)
+                and item.shape is not None
+                and item.size < 1e6
+                and item.dtype.kind in "iuf"
+            ):
+                np.testing.assert_array_equal(item[...], domain[name][...], err_msg=f"{key}: {name}")
+
+        source.visititems(look)
+        assert sorted(domain) == sorted(source)
