@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
 """Puts rows of the inventory back: failed ones, stuck ones, checks, or chosen keys. Says what, and asks, first."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from bucket_loader import start
-from bucket_loader.config import Config
-from bucket_loader.reset import Choice, changes, describe, put_back
+from bucket_loader.reset import reset
 
 EXAMPLES = """\
 examples:
@@ -30,37 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--force", action="store_true", help="also rows that a worker holds at this moment")
     return start.run(parser, argv, reset, desktop=True)
-
-
-def reset(options: argparse.Namespace, settings: Config) -> int:
-    choice = Choice(options.failed, options.stuck, options.checks, tuple(options.key))
-    if choice == Choice():
-        print("nothing chosen: give --failed, --stuck, --checks or --key (see --help)", file=sys.stderr)
-        return 2
-    inventory = start.open_inventory(start.connect(settings), settings)
-    wanted, held = changes(inventory, choice, options.force)
-    for line in describe(wanted, held):
-        print(line)
-    if held and not wanted:
-        return 1
-    if options.dry_run or not wanted:
-        return 0
-    if not options.yes and not _agreed(f"put back {len(wanted)} rows? [y/N] "):
-        print("nothing was done")
-        return 1
-    done = put_back(inventory, wanted)
-    print(
-        f"{done} rows put back"
-        + (f", {len(wanted) - done} changed meanwhile and were left" if done < len(wanted) else "")
-    )
-    return 0
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 if __name__ == "__main__":

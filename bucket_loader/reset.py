@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from . import start
+from .config import Config
 from .inventory import Inventory, Row
 from .states import ACTIVE, State
 
@@ -80,3 +84,35 @@ def describe(wanted: Sequence[Change], held: Sequence[Row]) -> Iterator[str]:
 def put_back(inventory: Inventory, wanted: Sequence[Change]) -> int:
     """Put rows back; returns how many. A row that has changed since it was chosen is left alone."""
     return sum(inventory.put_back(change.row, change.target) for change in wanted)
+
+
+def reset(options: argparse.Namespace, settings: Config) -> int:
+    """Say what the options choose, ask, and put it back; the exit status."""
+    choice = Choice(options.failed, options.stuck, options.checks, tuple(options.key))
+    if choice == Choice():
+        print("nothing chosen: give --failed, --stuck, --checks or --key (see --help)", file=sys.stderr)
+        return 2
+    inventory = start.open_inventory(start.connect(settings), settings)
+    wanted, held = changes(inventory, choice, options.force)
+    for line in describe(wanted, held):
+        print(line)
+    if held and not wanted:
+        return 1
+    if options.dry_run or not wanted:
+        return 0
+    if not options.yes and not _agreed(f"put back {len(wanted)} rows? [y/N] "):
+        print("nothing was done")
+        return 1
+    done = put_back(inventory, wanted)
+    print(
+        f"{done} rows put back"
+        + (f", {len(wanted) - done} changed meanwhile and were left" if done < len(wanted) else "")
+    )
+    return 0
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
