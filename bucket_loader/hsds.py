@@ -153,6 +153,21 @@ class Hsds:
         except (HsdsError, ValueError) as error:
             return str(error)
 
+    def lives(self) -> dict[str, int]:
+        """When each data node was started (epoch seconds, by address), as far as they can be reached from here.
+
+        A node that was killed has forgotten what it had not yet written, and hsload does not notice: it tries a request
+        again until the next life answers. Within a pod the nodes are reachable; those of a cluster's HSDS may not be.
+        """
+        found: dict[str, int] = {}
+        for url in self.request("GET", "/about").json().get("dn_urls") or []:
+            try:
+                info = requests.get(f"{url}/info", timeout=(2, 10)).json()
+                found[url] = int(info["node"]["start_time"])
+            except (requests.RequestException, ValueError, KeyError, TypeError):
+                continue
+        return found
+
     # -- folders and domains ------------------------------------------------------------------------------------------
 
     def root_of(self, domain: str) -> str | None:

@@ -57,6 +57,11 @@ class Servers:
                 raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
         self.source.check()
 
+    def expect_lives(self, before: dict[str, int]) -> None:
+        """Raise Unavailable when a data node of the pod's HSDS was restarted since `before` was asked."""
+        if self.pod.lives() != before:
+            raise Unavailable(f"a data node of HSDS at {self.pod.endpoint} was restarted meanwhile")
+
 
 class LoadJob:
     """Loads a source object into its domain, so that it is whole, in storage, and seen by everyone."""
@@ -87,6 +92,7 @@ class LoadJob:
             pod.make_folders(domain.rpartition("/")[0] + "/", below=config.tgt_folder)
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
+        lives = pod.lives()
         mode, judged = self._run(claim.row.filename, domain, keep_going)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
@@ -94,9 +100,11 @@ class LoadJob:
             self._remove_part(domain)
             if judged.verdict is Verdict.TRY_AGAIN:
                 self._servers.check()
+            self._servers.expect_lives(lives)
             return retry_or_fail(claim, judged, config)
         try:
             pod.flush(domain)
+            self._servers.expect_lives(lives)
             pod.read_root(domain)
             if config.public_read:
                 # by the cluster's server: it then has the domain with these rights, and not one from before them
@@ -152,7 +160,10 @@ class CheckJob:
         row = claim.row
         if row.version != row.loadversion or self._replaced(claim):
             return Outcome(State.NEW, 0, "the source changed after it was loaded")
+        lives = self._servers.pod.lives()
         judged = self._compare(row.filename, self._config.tgt_folder + row.filename, keep_going)
+        if judged.verdict is not Verdict.GOOD:
+            self._servers.expect_lives(lives)
         if judged.verdict is Verdict.TRY_AGAIN:
             self._servers.check()
         if self._replaced(claim):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.faults.drill import Drill
@@ -33,6 +34,6 @@ def pytest_terminal_summary() -> None:
     for made in _LEDGER.drills:
         found = made.found
         cells = [made.injected, *([found.rows, found.lost, found.doubled, found.stuck] if found else "----")]
-        table.add_row(made.name, *map(str, cells))
+        table.add_row(escape(made.name), *map(str, cells))
     if _LEDGER.drills:
         Console(width=120).print(table)
