@@ -38,6 +38,11 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
         def ready() -> None:
             servers = Servers(settings, start.open_source(settings))
             servers.check()
+            if not servers.cluster.exists(settings.tgt_folder):
+                raise InventoryError(
+                    f"there is no folder {settings.tgt_folder} on {settings.hsds_endpoint}: make it with "
+                    f"'hstouch {settings.tgt_folder}', or change tgt_folder"
+                )
             opened[:] = [start.open_inventory(servers.cluster, settings)]
 
         if not start.wait_for(ready, settings, stop):

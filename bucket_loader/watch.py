@@ -50,8 +50,8 @@ class Known:
     """The keys that the inventory has, by their hashes: arrays sorted by hash, plus what came since the last sort."""
 
     def __init__(self) -> None:
-        self._hashes = np.zeros(0, "S32")
-        self._rows = np.zeros(0, "i8")
+        self._hashes: npt.NDArray[np.bytes_] = np.zeros(0, "S32")
+        self._rows: npt.NDArray[np.int64] = np.zeros(0, "i8")
         self._recent: dict[bytes, int] = {}
         self.fingerprints = np.zeros(0, "u8")  # by row, as the next ones
         self.rowids = np.zeros(0, "i8")

@@ -101,6 +101,14 @@ def test_a_pod_with_an_operators_mistake_waits_and_says_for_what(
         assert words in done.stderr
 
 
+def test_a_loader_waits_for_a_folder_that_is_missing(world: World) -> None:
+    world.ok("make_inventory.py")
+    done = world.run("loader.py", "--once", env={"TGT_FOLDER": "/home/admin/nowhere/", "READY_TIMEOUT": "2"})
+    assert done.returncode == 1
+    assert "there is no folder /home/admin/nowhere/ on" in done.stdout
+    assert "hstouch /home/admin/nowhere/" in done.stderr
+
+
 def test_a_missing_tool_is_named(world: World) -> None:
     world.ok("make_inventory.py")
     done = world.run("loader.py", "--once", "--hsload=no-such-tool")
