@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 logger = logging.getLogger("bucket_loader")
 
 
-def set_up(level: str) -> None:
-    """Send this package's log to standard output, and keep the libraries quiet.
+def set_up(level: str, stream: TextIO = sys.stdout) -> None:
+    """Send this package's log to a stream, and keep the libraries quiet.
 
     h5pyd logs an error of its own for what is retried or reported here in one line, so that it is heard in DEBUG only.
     """
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
     logger.handlers[:] = [handler]
     logger.setLevel(level)

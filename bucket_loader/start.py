@@ -6,6 +6,7 @@ Exit statuses: 0 good, 1 something failed, 2 wrong usage or settings.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,8 +41,8 @@ def run(
 ) -> int:
     """Run a command's body with its options and settings, and return its exit status.
 
-    What an operator can mend is shown as one line, not as a stack trace. A desktop command logs what is wrong only: its
-    output is its result.
+    What an operator can mend is shown as one line, not as a stack trace. A desktop command's output is its result: it
+    logs to standard error, and below DEBUG only what is wrong.
     """
     options = made.parse_args(argv)
     try:
@@ -49,9 +50,12 @@ def run(
     except ConfigError as error:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return 2
-    log.set_up("WARNING" if desktop and settings.log_level == "INFO" else settings.log_level)
-    if not desktop:
-        logger.info("%s %s starts with %s", made.prog, __version__, settings.effective())
+    if desktop:
+        log.set_up("WARNING" if settings.log_level == "INFO" else settings.log_level, sys.stderr)
+    else:
+        log.set_up(settings.log_level)
+    level = logging.DEBUG if desktop else logging.INFO
+    logger.log(level, "%s %s starts with %s", made.prog, __version__, settings.effective())
     try:
         return body(options, settings)
     except EXPECTED as error:

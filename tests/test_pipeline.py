@@ -7,12 +7,14 @@ import signal
 import time
 from pathlib import Path
 
+import h5py
 import h5pyd
 import numpy as np
 import pytest
 
 from bucket_loader.states import State
 from tests import files
+from tests.s3_proxy import s3_proxy
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.servers
@@ -70,6 +72,22 @@ def test_what_cannot_be_linked_is_ingested(world: World) -> None:
         assert row["loadmode"] in ("ingest", "unfilt")
     with opened(world, "lossless_offset.h5", world.servers.cluster.endpoint) as file:
         assert (file["data"][...] == np.arange(2000)).all()
+
+
+def test_a_link_load_reads_a_few_per_cent_of_a_file(world: World, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        noise = np.random.default_rng(1).integers(0, 2**31, (64, 128, 2048), dtype="i4")
+        file.create_dataset("data", data=noise, chunks=(1, 128, 2048))
+        file["data"].attrs["units"] = "K"
+    size = (tmp_path / "large.h5").stat().st_size
+    world.put("large.h5", tmp_path / "large.h5")
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    with s3_proxy(world) as (proxy, endpoint):
+        world.settings = {"aws_s3_gateway": endpoint}
+        world.ok("loader.py", "--once")
+        assert world.rows()["large.h5"]["state"] == "loaded"
+        assert proxy.sent < size * 0.05, f"{proxy.sent} of {size} bytes"
 
 
 def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World) -> None:

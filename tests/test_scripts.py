@@ -46,6 +46,22 @@ def test_the_first_line_is_the_settings_with_secrets_masked(world: World) -> Non
     assert shown["src_bucket"] == world.bucket and shown["hs_password"] == "**********"
 
 
+def test_a_desktop_command_shows_its_settings_when_asked_and_keeps_its_output_clean(world: World) -> None:
+    world.ok("make_inventory.py")
+    done = world.run("dump_inventory.py", "--json", "--log_level=DEBUG")
+    assert "dump_inventory.py" in done.stderr.splitlines()[0] and '"hs_password": "**********"' in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_inventory_can_be_read_by_everyone_unless_public_read_is_off(world: World) -> None:
+    world.ok("make_inventory.py")
+    nobody = {"HS_USERNAME": "reader", "HS_PASSWORD": "reader-word"}
+    assert world.run("dump_inventory.py", env=nobody).returncode == 0
+    world.ok("make_inventory.py", "--force", "--public_read=false")
+    done = world.run("dump_inventory.py", env=nobody)
+    assert done.returncode == 1 and "user 'reader' may not do this" in done.stderr
+
+
 def test_make_inventory_names_a_missing_folder(world: World) -> None:
     done = world.run("make_inventory.py", "--inventory_domain=/home/nobody/inventory.h5")
     assert done.returncode == 1

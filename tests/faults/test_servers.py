@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 
 import pytest
-import requests
 
 from bucket_loader.inventory import Outcome
 from bucket_loader.source import SourceObject
 from bucket_loader.states import LOAD, State
 from tests.faults.drill import Drill, small_file
 from tests.independent import compare
-from tests.world import World
+from tests.s3_proxy import s3_proxy
 
 pytestmark = pytest.mark.faults
 
@@ -91,77 +87,10 @@ def test_an_inventory_that_vanishes_and_is_made_again(drill: Drill) -> None:
     drill.check()
 
 
-class _FaultyS3(BaseHTTPRequestHandler):
-    """Hands requests on to the real S3 server, unless a fault is on."""
-
-    protocol_version = "HTTP/1.1"
-    fault = ""
-    hit = 0
-    target = ""
-
-    def handle_request(self) -> None:
-        kind = type(self)
-        if kind.fault in ("500", "503", "404", "403"):
-            kind.hit += 1
-            code = {"500": "InternalError", "503": "SlowDown", "404": "NoSuchBucket", "403": "ExpiredToken"}[kind.fault]
-            body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'.encode()
-            self.send_response(int(kind.fault))
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-            return
-        length = int(self.headers.get("Content-Length") or 0)
-        sent = self.rfile.read(length) if length else None
-        answer = requests.request(
-            self.command, kind.target + self.path, headers=dict(self.headers), data=sent, timeout=30
-        )
-        self.send_response(answer.status_code)
-        for name, value in answer.headers.items():
-            if name.lower() not in ("transfer-encoding", "connection", "date", "server", "content-length"):
-                self.send_header(name, value)
-        size = answer.headers.get("Content-Length", str(len(answer.content)))
-        self.send_header("Content-Length", size)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        body = answer.content
-        if kind.fault == "slow":
-            kind.hit += 1
-            time.sleep(1.5)
-        if kind.fault == "cut" and len(body) > 200:
-            kind.hit += 1
-            self.wfile.write(body[: len(body) // 2])
-            self.close_connection = True
-            return
-        self.wfile.write(body)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@contextmanager
-def faulty_s3(world: World) -> Iterator[tuple[type[_FaultyS3], str]]:
-    class Handler(_FaultyS3):
-        target = world.servers.s3.endpoint
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
-        thread.start()
-        try:
-            yield Handler, f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-
-
 @pytest.mark.parametrize("fault", ["500", "503", "403", "404", "slow", "cut"])
 def test_s3_answers_for_a_while_with(drill: Drill, fault: str) -> None:
     inventory = drill.prepare(2)
-    with faulty_s3(drill.world) as (handler, endpoint), ExitStack() as stack:
+    with s3_proxy(drill.world) as (handler, endpoint), ExitStack() as stack:
         handler.fault = fault
         drill.start(stack, "watcher.py", "watcher", aws_s3_gateway=endpoint)
         drill.start(stack, "loader.py", "pod-0", aws_s3_gateway=endpoint, max_attempts=50, retry_pause=1)

@@ -1,0 +1,82 @@
+"""A proxy before the real S3 server: it counts what is read, and can fail, be slow, or cut bodies off."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import requests
+
+from tests.world import World
+
+
+class S3Proxy(BaseHTTPRequestHandler):
+    """Hands requests on to the real S3 server, unless a fault is on."""
+
+    protocol_version = "HTTP/1.1"
+    fault = ""
+    hit = 0  # how many requests met the fault
+    sent = 0  # bytes of bodies that were handed on
+    target = ""
+
+    def handle_request(self) -> None:
+        kind = type(self)
+        if kind.fault in ("500", "503", "404", "403"):
+            kind.hit += 1
+            code = {"500": "InternalError", "503": "SlowDown", "404": "NoSuchBucket", "403": "ExpiredToken"}[kind.fault]
+            body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'.encode()
+            self.send_response(int(kind.fault))
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        sent = self.rfile.read(length) if length else None
+        answer = requests.request(
+            self.command, kind.target + self.path, headers=dict(self.headers), data=sent, timeout=30
+        )
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.items():
+            if name.lower() not in ("transfer-encoding", "connection", "date", "server", "content-length"):
+                self.send_header(name, value)
+        size = answer.headers.get("Content-Length", str(len(answer.content)))
+        self.send_header("Content-Length", size)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        body = answer.content
+        kind.sent += len(body)
+        if kind.fault == "slow":
+            kind.hit += 1
+            time.sleep(1.5)
+        if kind.fault == "cut" and len(body) > 200:
+            kind.hit += 1
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            return
+        self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def s3_proxy(world: World) -> Iterator[tuple[type[S3Proxy], str]]:
+    class Handler(S3Proxy):
+        target = world.servers.s3.endpoint
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+        thread.start()
+        try:
+            yield Handler, f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
