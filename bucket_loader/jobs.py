@@ -57,10 +57,15 @@ class Servers:
                 raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
         self.source.check()
 
-    def expect_lives(self, before: dict[str, int]) -> None:
-        """Raise Unavailable when a data node of the pod's HSDS was restarted since `before` was asked."""
-        if self.pod.lives() != before:
-            raise Unavailable(f"a data node of HSDS at {self.pod.endpoint} was restarted meanwhile")
+    def broken_life(self, before: dict[str, int]) -> Judged | None:
+        """What a restart of one of the pod's data nodes since `before` means for a file; None when there was none.
+
+        It counts as an attempt: it may be the file that makes them run out of memory.
+        """
+        if self.pod.lives() == before:
+            return None
+        reason = f"a data node of HSDS at {self.pod.endpoint} was restarted meanwhile"
+        return Judged(Verdict.TRY_AGAIN, 1, reason, 0)
 
 
 class LoadJob:
@@ -83,6 +88,9 @@ class LoadJob:
         try:
             return self._load(claim, domain, before, keep_going)
         except LoginRefused as error:
+            if error.status == 401:
+                # the password was changed: no file's fault, and every file's fate
+                raise Unavailable(str(error)) from error
             return Outcome(State.LOAD_FAILED, 1, str(error))
 
     def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing) -> Outcome:
@@ -100,11 +108,13 @@ class LoadJob:
             self._remove_part(domain)
             if judged.verdict is Verdict.TRY_AGAIN:
                 self._servers.check()
-            self._servers.expect_lives(lives)
-            return retry_or_fail(claim, judged, config)
+            return retry_or_fail(claim, self._servers.broken_life(lives) or judged, config)
         try:
             pod.flush(domain)
-            self._servers.expect_lives(lives)
+            broken = self._servers.broken_life(lives)
+            if broken:
+                self._remove_part(domain)
+                return retry_or_fail(claim, broken, config)
             pod.read_root(domain)
             if config.public_read:
                 # by the cluster's server: it then has the domain with these rights, and not one from before them
@@ -163,7 +173,7 @@ class CheckJob:
         lives = self._servers.pod.lives()
         judged = self._compare(row.filename, self._config.tgt_folder + row.filename, keep_going)
         if judged.verdict is not Verdict.GOOD:
-            self._servers.expect_lives(lives)
+            judged = self._servers.broken_life(lives) or judged
         if judged.verdict is Verdict.TRY_AGAIN:
             self._servers.check()
         if self._replaced(claim):

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.faults
 
 @pytest.mark.parametrize("node", ["dn", "sn"])
 def test_a_node_of_the_pods_hsds_killed_in_a_load(drill: Drill, node: str) -> None:
+    # a restart of a data node counts as an attempt, because it may be the file that makes it run out of memory
+    drill.world.settings["max_attempts"] = 6
     inventory = drill.prepare(3)
     with ExitStack() as stack:
         drill.start(stack, "loader.py", "pod-0")
