@@ -193,9 +193,8 @@ def run(files: Path | None, console: Console) -> int:
         for row in inventory.rows():
             reason = row.loadreason if row.state is State.LOAD_FAILED else row.diffresult
             took = f"load {report.duration(row.loaddone - row.loadstart)}"
-            console.print(
-                f"  {row.state.label:<13} {row.filename:<36} {took:<9} {row.loadpodname}  {reason}", markup=False
-            )
+            line = f"  {row.state.label:<13} {row.filename:<36} {took:<9} {row.loadpodname}  {reason}"
+            console.print(line, markup=False, soft_wrap=True)
     verified = summary.counts[State.VERIFIED]
     good = verified == summary.rows
     console.print()
