@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from bucket_loader import start
 from bucket_loader.config import Config
-from bucket_loader.hsds import Unavailable
 from bucket_loader.inventory import Inventory
 
 EXAMPLES = """\
@@ -26,9 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make(options: argparse.Namespace, settings: Config) -> int:
     hsds = start.connect(settings)
-    state = hsds.state()
-    if state != "READY":
-        raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
+    hsds.expect_ready()
     domain = settings.inventory_domain
     if options.force and hsds.root_of(domain):
         rows = Inventory.open(hsds, domain, any_columns=True).count()

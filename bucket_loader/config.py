@@ -156,6 +156,11 @@ class Config(BaseModel):
         """The HSDS that loads and checks go to: the pod's own, where there is one."""
         return self.hsds_local or self.hsds_endpoint
 
+    @property
+    def password(self) -> str | None:
+        """The HSDS password in clear text, for a request or a child's environment."""
+        return self.hs_password.get_secret_value() if self.hs_password else None
+
     def effective(self) -> str:
         """One line with every setting, secrets masked."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)

@@ -153,6 +153,12 @@ class Hsds:
         except (HsdsError, ValueError) as error:
             return str(error)
 
+    def expect_ready(self) -> None:
+        """Raise Unavailable unless the server is READY."""
+        state = self.state()
+        if state != "READY":
+            raise Unavailable(f"HSDS at {self.endpoint} is not READY: {state}")
+
     def lives(self) -> dict[str, int]:
         """When each data node was started (epoch seconds, by address), as far as they can be reached from here.
 

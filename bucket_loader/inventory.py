@@ -71,6 +71,11 @@ READ_ROWS = 8 * CHUNK_ROWS
 Rows = npt.NDArray[np.void]
 
 
+# parts of conditions: no worker has the row, one has it
+_IDLE = " & ".join(f"(state != {int(state)})" for state in sorted(ACTIVE))
+_HELD = " | ".join(f"(state == {int(state)})" for state in sorted(ACTIVE))
+
+
 class InventoryError(Exception):
     """The inventory cannot be used."""
 
@@ -468,22 +473,19 @@ class Inventory:
         The worker's finish is conditional on the version that it claimed: it will make the row NEW.
         """
         values: dict[str, Any] = _source_values(item) | {"version": version, "vanished": 0}
-        idle = " & ".join(f"(state != {int(state)})" for state in sorted(ACTIVE))
         mine = f"(rowid == {rowid})"
         while True:
             fresh = values | {"state": int(State.NEW)} | _FRESH
-            if self._update_at(index, f"{mine} & {idle}", fresh):
+            if self._update_at(index, f"{mine} & {_IDLE}", fresh):
                 return True
-            held = " | ".join(f"(state == {int(state)})" for state in sorted(ACTIVE))
-            if self._update_at(index, f"{mine} & ({held})", values):
+            if self._update_at(index, f"{mine} & ({_HELD})", values):
                 return False
             if int(self.read(index, index + 1, ["rowid"])["rowid"][0]) != rowid:
                 raise InventoryError(f"{self.domain}: row {index} is not the row that it was; was the table replaced?")
 
     def drop_duplicate(self, index: int, rowid: int) -> bool:
         """Take a further row of a key out of the way; False while a worker holds it."""
-        idle = " & ".join(f"(state != {int(state)})" for state in sorted(ACTIVE))
-        return self._update_at(index, f"(rowid == {rowid}) & {idle}", {"state": int(State.DUPLICATE)})
+        return self._update_at(index, f"(rowid == {rowid}) & {_IDLE}", {"state": int(State.DUPLICATE)})
 
     def mark_vanished(self, index: int, rowid: int, when: int) -> None:
         """Flag a row whose source is gone (`when`, epoch seconds) or is there again (0). The row stays."""

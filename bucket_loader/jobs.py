@@ -39,11 +39,10 @@ class Servers:
     """The cluster's HSDS and the pod's own (the same one, where the pod has none), and the source bucket."""
 
     def __init__(self, config: Config, source: Source) -> None:
-        password = config.hs_password.get_secret_value() if config.hs_password else None
-        self.cluster = Hsds(config.hsds_endpoint, config.hs_username, password, config.tgt_bucket)
+        self.cluster = Hsds(config.hsds_endpoint, config.hs_username, config.password, config.tgt_bucket)
         self.pod = self.cluster
         if config.working_endpoint != config.hsds_endpoint:
-            self.pod = Hsds(config.working_endpoint, config.hs_username, password, config.tgt_bucket)
+            self.pod = Hsds(config.working_endpoint, config.hs_username, config.password, config.tgt_bucket)
         self.source = source
 
     def endpoints(self) -> list[Hsds]:
@@ -52,9 +51,7 @@ class Servers:
     def check(self) -> None:
         """Raise Unavailable or SourceError when a server is away: then it is not the file's fault."""
         for hsds in self.endpoints():
-            state = hsds.state()
-            if state != "READY":
-                raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
+            hsds.expect_ready()
         self.source.check()
 
     def broken_life(self, before: dict[str, int]) -> Judged | None:

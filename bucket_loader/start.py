@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from . import __version__, config, log
 from .child import CommandNotFound
 from .config import Config, ConfigError
-from .hsds import Hsds, HsdsError, Unavailable
+from .hsds import Hsds, HsdsError
 from .inventory import Inventory, InventoryError
 from .log import logger
 from .shutdown import Stop
@@ -71,8 +71,7 @@ def run(
 
 def connect(settings: Config) -> Hsds:
     """The cluster's HSDS with the configured login."""
-    password = settings.hs_password.get_secret_value() if settings.hs_password else None
-    return Hsds(settings.hsds_endpoint, settings.hs_username, password, settings.tgt_bucket)
+    return Hsds(settings.hsds_endpoint, settings.hs_username, settings.password, settings.tgt_bucket)
 
 
 def wait_for(what: Callable[[], None], settings: Config, stop: Stop) -> bool:
@@ -100,9 +99,7 @@ def wait_for(what: Callable[[], None], settings: Config, stop: Stop) -> bool:
 
 def open_inventory(hsds: Hsds, settings: Config) -> Inventory:
     """The inventory that workers and the watcher write to. Raises InventoryError, Unavailable."""
-    state = hsds.state()
-    if state != "READY":
-        raise Unavailable(f"HSDS at {hsds.endpoint} is not READY: {state}")
+    hsds.expect_ready()
     return Inventory.open(hsds, settings.inventory_domain)
 
 

@@ -93,7 +93,7 @@ class Tools:
         login = {
             "HS_ENDPOINT": config.working_endpoint,
             "HS_USERNAME": config.hs_username,
-            "HS_PASSWORD": config.hs_password.get_secret_value() if config.hs_password else None,
+            "HS_PASSWORD": config.password,
             "HS_BUCKET": config.tgt_bucket,
         }
         for name, value in login.items():
