@@ -15,7 +15,7 @@ import requests
 import tenacity
 from requests.auth import HTTPBasicAuth
 
-# a node answers 503 past about 100 requests in flight; 500 stands for a data node that is restarting
+# a node answers 503 past `max_task_count` (100) connections; 500 stands for a data node that is restarting
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 # HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
 _DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
@@ -67,6 +67,9 @@ class Hsds:
     def __post_init__(self) -> None:
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc: it would replace the login that was configured
+        # a connection that is kept open counts as a task in HSDS even when it is idle: with more workers than
+        # max_task_count, it would answer 503 to everyone for ever
+        self._session.headers["Connection"] = "close"
         if self.username and self.password:
             # as bytes: requests would encode text as Latin-1
             self._session.auth = HTTPBasicAuth(self.username.encode(), self.password.encode())

@@ -1,11 +1,11 @@
-"""A TCP proxy before a real server that can lose an answer: the request is done, but its answer does not arrive."""
+"""A TCP proxy before a real server that can lose an answer (the request is done), or hold a request back."""
 
 from __future__ import annotations
 
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -18,6 +18,8 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         self.target_port = port
         self.lose: list[bytes] = []  # answers to requests that start so are lost, one each
         self.lost = 0
+        self.hold: Callable[[bytes], bool] = lambda _: False  # which part of a request to hold back, once
+        self.held, self.let_go = threading.Event(), threading.Event()
 
     @property
     def endpoint(self) -> str:
@@ -41,6 +43,9 @@ class _Handler(socketserver.BaseRequestHandler):
                         if request.startswith(start):
                             self.server.lose.remove(start)
                             lose = True
+                    if not self.server.held.is_set() and self.server.hold(request):
+                        self.server.held.set()
+                        self.server.let_go.wait(30)
                     target.sendall(request)
                 answer = _receive(target)
                 if answer == b"":
