@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import os
 import re
 import socket
@@ -79,6 +78,7 @@ class Config(BaseModel):
     aws_s3_no_sign_request: bool = False
     watchdog_sleep_time: Pause = 10
     log_level: str = "INFO"
+    log_format: Literal["text", "json"] = "text"
     workers: int = Field(1, ge=1, le=64)
     load_time_limit: Seconds = 6 * 3600
     diff_time_limit: Seconds = 6 * 3600
@@ -161,9 +161,14 @@ class Config(BaseModel):
         """The HSDS password in clear text, for a request or a child's environment."""
         return self.hs_password.get_secret_value() if self.hs_password else None
 
-    def effective(self) -> str:
-        """One line with every setting, secrets masked."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+    def effective(self) -> dict[str, object]:
+        """Every setting, secrets masked."""
+        return self.model_dump(mode="json")
+
+    def secrets(self) -> list[str]:
+        """What no log may show: the password, and the AWS keys that children get by the environment."""
+        names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        return [secret for secret in (self.password, *map(os.environ.get, names)) if secret]
 
 
 def _process_name() -> str:

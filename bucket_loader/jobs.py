@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from .config import Config
 from .hsds import Conflict, Hsds, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
 from .inventory import Claim, Outcome
-from .log import fields, logger
+from .log import event
 from .shutdown import CalledOff
 from .source import Source, SourceObject
 from .states import CHECK, LOAD, State, Work
@@ -133,7 +134,7 @@ class LoadJob:
         else:
             judged = self._tools.load(key, domain, mode, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
-            logger.info("load goes on %s", fields(key=key, mode=judged.next_mode.value, reason=judged.reason))
+            event(logging.INFO, "load goes on", mode=judged.next_mode.value, reason=judged.reason)
             mode = judged.next_mode
             judged = self._tools.load(key, domain, mode, keep_going)
         return mode, judged
@@ -152,7 +153,7 @@ class LoadJob:
         try:
             self._servers.pod.delete_domain(domain)
         except HsdsError as error:
-            logger.warning("a failed load left a part of %s: %s", domain, fields(error=error))
+            event(logging.WARNING, "a failed load left a part", error=error, domain=domain)
 
 
 class CheckJob:

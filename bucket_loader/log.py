@@ -1,34 +1,137 @@
-"""Log lines for people: one line per event, `key=value` at the end of it."""
+"""The log: one line per event, as text for people or as JSON for collectors, with the same fields in both.
+
+`event(logging.INFO, "load ended", key=…, seconds=…)` is `load ended key=… seconds=…` or an object with these members.
+What a process or a stretch of work always says (its pod, the row in hand) is bound once and added to every line.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
 from typing import TextIO
 
 logger = logging.getLogger("bucket_loader")
 
+LIBRARIES = ("h5pyd", "botocore", "boto3", "urllib3", "s3fs")
+FIRST = ("key", "row", "attempt", "seconds", "bytes", "outcome")  # in this order; the pod comes last
+SHORTEST_SECRET = 6  # to mask a shorter one would mask half of the log
+MASK = "**********"
 
-def set_up(level: str, stream: TextIO = sys.stdout) -> None:
+_bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default={})  # noqa: B039 - never changed in place
+
+
+class Event:
+    """A message: what happened, and its fields. An `error` stands behind it, as in `waiting: no such bucket`."""
+
+    def __init__(self, what: str, values: Mapping[str, object]) -> None:
+        self.what, self.values = what, values
+
+    def __str__(self) -> str:
+        values = dict(self.values)
+        error = values.pop("error", None)
+        return " ".join(filter(None, [f"{self.what}: {_one_line(error)}" if error else self.what, fields(**values)]))
+
+
+def event(level: int, what: str, /, **values: object) -> None:
+    """Log one event. Fields that are None are left out; `trace=True` adds the stack trace of the error in hand."""
+    if logger.isEnabledFor(level):
+        found = {name: value for name, value in {**_bound.get(), **values}.items() if value is not None}
+        trace = found.pop("trace", None)
+        names = [name for name in FIRST if name in found]
+        names += [name for name in found if name not in FIRST and name != "pod"] + ["pod"] * ("pod" in found)
+        logger.log(level, Event(what, {name: found[name] for name in names}), exc_info=bool(trace))
+
+
+def bind(**values: object) -> None:
+    """Add fields to every further line of this thread."""
+    _bound.set({**_bound.get(), **values})
+
+
+@contextmanager
+def bound(**values: object) -> Iterator[None]:
+    """Add fields to the lines of this thread inside of the block."""
+    token = _bound.set({**_bound.get(), **values})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class Text(logging.Formatter):
+    """A line for people."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+        self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._masked(super().format(record))
+
+    def _masked(self, line: str) -> str:
+        for secret in self._secrets:
+            line = line.replace(secret, MASK)
+        return line
+
+
+class Json(Text):
+    """An object on a line: time, level, event, and the fields with their types."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        secrets = list(secrets)
+        super().__init__([*secrets, *(json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets)])
+
+    def format(self, record: logging.LogRecord) -> str:
+        made: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+        }
+        if isinstance(record.msg, Event):
+            made |= {"event": record.msg.what} | {name: _member(value) for name, value in record.msg.values.items()}
+        else:
+            made |= {"event": _one_line(record.getMessage()), "logger": record.name}
+        if record.exc_info:
+            made["trace"] = self.formatException(record.exc_info)
+        return self._masked(json.dumps(made, ensure_ascii=False, default=str))
+
+
+def set_up(level: str, stream: TextIO = sys.stdout, style: str = "text", secrets: Iterable[str] = ()) -> None:
     """Send this package's log to a stream, and keep the libraries quiet.
 
     h5pyd logs an error of its own for what is retried or reported here in one line, so that it is heard in DEBUG only.
+    What equals one of the `secrets` is masked, wherever it comes from.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
+    handler.setFormatter(Json(secrets) if style == "json" else Text(secrets))
     libraries = logging.WARNING if level == "DEBUG" else logging.CRITICAL
-    for name in ("h5pyd", "botocore", "boto3", "urllib3", "s3fs"):
-        logging.getLogger(name).setLevel(libraries)
+    for one in (logger, *map(logging.getLogger, LIBRARIES)):
+        one.handlers[:] = [handler]
+        one.propagate = False
+        one.setLevel(libraries)
+    logger.setLevel(level)
 
 
 def fields(**values: object) -> str:
     """`a=1 b="x y"`: the end of a log line. Values with spaces or quotes are quoted; None is left out."""
-    return " ".join(f"{key}={_quoted(value)}" for key, value in values.items() if value is not None)
+    return " ".join(f"{name}={_quoted(value)}" for name, value in values.items() if value is not None)
 
 
 def _quoted(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     text = f"{value:.1f}" if isinstance(value, float) else str(value)
     return repr(text) if not text or any(c.isspace() or c in "\"'" for c in text) or not text.isprintable() else text
+
+
+def _member(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 3)
+    return value if isinstance(value, bool | int | dict) else _one_line(value)
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())

@@ -7,17 +7,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 from . import start
 from .config import Config
 from .hsds import HsdsError
 from .inventory import Inventory, InventoryError
 from .jobs import Job, Servers
-from .log import fields, logger
+from .log import event
 from .shutdown import Stop
 from .source import Source, SourceError
 from .tools import Tools
-from .watch import Watcher, describe
+from .watch import Watcher
 from .worker import Worker
 
 MakeJob = Callable[[Config, Servers, Tools], Job]
@@ -58,10 +59,8 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
             workers[0].run(options.drain, options.once)
         else:
             _run_threads(workers, options)
-        logger.info(
-            "stops %s",
-            fields(done=sum(worker.finished for worker in workers), failed=sum(worker.failed for worker in workers)),
-        )
+        done, failed = sum(worker.finished for worker in workers), sum(worker.failed for worker in workers)
+        event(logging.INFO, "stops", done=done, failed=failed)
     return 0
 
 
@@ -98,10 +97,11 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
             except (SourceError, HsdsError, InventoryError) as error:
                 if options.once:
                     raise
-                logger.warning("scan broke off: %s", error)
+                event(logging.WARNING, "scan broke off", error=error)
             else:
                 level = logging.INFO if done.news else logging.DEBUG
-                logger.log(level, "scanned %s", describe(done, time.monotonic() - began))
+                counts = {name: count or None for name, count in asdict(done).items()}
+                event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
             if options.once:
                 break
             stop.wait(settings.watchdog_sleep_time)

@@ -16,7 +16,7 @@ from .child import CommandNotFound
 from .config import Config, ConfigError
 from .hsds import Hsds, HsdsError
 from .inventory import Inventory, InventoryError
-from .log import logger
+from .log import event
 from .shutdown import Stop
 from .source import Source, SourceError
 
@@ -50,12 +50,13 @@ def run(
     except ConfigError as error:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return 2
-    if desktop:
-        log.set_up("WARNING" if settings.log_level == "INFO" else settings.log_level, sys.stderr)
-    else:
-        log.set_up(settings.log_level)
+    quiet = desktop and settings.log_level == "INFO"
+    stream = sys.stderr if desktop else sys.stdout
+    log.set_up("WARNING" if quiet else settings.log_level, stream, settings.log_format, settings.secrets())
     level = logging.DEBUG if desktop else logging.INFO
-    logger.log(level, "%s %s starts with %s", made.prog, __version__, settings.effective())
+    event(level, f"{made.prog} {__version__} starts with", settings=settings.effective())
+    if not desktop:
+        log.bind(pod=settings.pod_name)
     try:
         return body(options, settings)
     except EXPECTED as error:
@@ -67,6 +68,11 @@ def run(
         # the reader of our output has what it wanted, as `head` does
         sys.stderr.close()
         return 0
+    except Exception as error:
+        # a defect: its trace is for who looks for it
+        print(f"{made.prog}: {type(error).__name__}: {error} (--log_level=DEBUG shows where)", file=sys.stderr)
+        event(logging.DEBUG, "broke off", trace=True)
+        return 1
 
 
 def connect(settings: Config) -> Hsds:
@@ -91,7 +97,7 @@ def wait_for(what: Callable[[], None], settings: Config, stop: Stop) -> bool:
                 raise
             if str(error) != said:
                 said = str(error)
-                logger.warning("waiting: %s", said)
+                event(logging.WARNING, "waiting", error=said)
         stop.wait(pause)
         pause = min(pause * 1.5, 10.0)
     return False

@@ -7,6 +7,7 @@ there is never a query per key. A million keys take about 70 MB here.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from .hsds import Unavailable, why_no_domain
 from .inventory import Inventory, key_hash
-from .log import fields, logger
+from .log import event
 from .source import Source, SourceObject
 from .states import State
 
@@ -156,14 +157,14 @@ class Watcher:
         rows = self._inventory.count()
         if self._inventory.table_id != self._table_id or rows < self._settled:
             if self._table_id:
-                logger.warning("the inventory was replaced %s", fields(domain=self._inventory.domain, rows=rows))
+                event(logging.WARNING, "the inventory was replaced", domain=self._inventory.domain, rows=rows)
             self._table_id, self._settled, self._known = self._inventory.table_id, 0, Known()
             self._flushed = np.zeros(0, "i8")
         before = self._known.rows
         self._known.truncate(self._settled)
         self._read_new_rows(done)
         if before > self._known.rows:
-            logger.warning("rows were lost with a data node %s", fields(rows=before - self._known.rows))
+            event(logging.WARNING, "rows were lost with a data node", rows=before - self._known.rows)
         found = self._known.rowids[self._settled : self._settled + len(self._flushed)]
         if np.array_equal(found, self._flushed):
             self._settled += len(self._flushed)
@@ -190,7 +191,7 @@ class Watcher:
         reasons = [why_no_domain(item.key, self._folder) for item in items]
         for item, reason in zip(items, reasons, strict=True):
             if reason:
-                logger.warning("refused %s: %s", fields(key=item.key), reason)
+                event(logging.WARNING, "refused", key=item.key, bytes=item.size, reason=reason)
         for first in range(0, len(items), BATCH_ROWS):
             batch = slice(first, first + BATCH_ROWS)
             self._inventory.append(items[batch], reasons[batch])
@@ -212,7 +213,7 @@ class Watcher:
             self._inventory.mark_vanished(index, int(known.rowids[index]), 0)
             known.vanished[index] = False
             done.returned += 1
-            logger.info("source is there again %s", fields(key=item.key))
+            event(logging.INFO, "source is there again", key=item.key, row=index, bytes=item.size)
         fingerprint = _fingerprint(item.size, item.etag, item.modified)
         if fingerprint == known.fingerprints[index]:
             return
@@ -222,9 +223,15 @@ class Watcher:
             idle = self._inventory.source_changed(index, int(known.rowids[index]), item, version)
             known.versions[index] = version
             done.changed += 1
-            logger.info(
-                "source changed %s",
-                fields(key=item.key, size=item.size, etag=item.etag, row=index, now="new" if idle else "in work"),
+            outcome = "new" if idle else "in work"
+            event(
+                logging.INFO,
+                "source changed",
+                key=item.key,
+                row=index,
+                bytes=item.size,
+                outcome=outcome,
+                etag=item.etag,
             )
         known.fingerprints[index] = fingerprint
 
@@ -238,18 +245,4 @@ class Watcher:
             self._inventory.mark_vanished(index, int(known.rowids[index]), int(time.time()))
             known.vanished[index] = True
             done.vanished += 1
-            logger.warning("source vanished %s", fields(key=key, row=index))
-
-
-def describe(done: Pass, seconds: float) -> str:
-    """One line about a pass."""
-    return fields(
-        seconds=seconds,
-        listed=done.listed,
-        added=done.added,
-        refused=done.refused or None,
-        changed=done.changed or None,
-        vanished=done.vanished or None,
-        returned=done.returned or None,
-        duplicates=done.duplicates or None,
-    )
+            event(logging.WARNING, "source vanished", key=key, row=index)

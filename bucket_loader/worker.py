@@ -11,7 +11,7 @@ from .config import Config
 from .hsds import HsdsError, Unavailable
 from .inventory import Claim, Inventory, InventoryError, Outcome
 from .jobs import Job, retry_or_fail
-from .log import fields, logger
+from .log import bind, bound, event
 from .shutdown import CalledOff, Stop
 from .source import SourceError
 from .states import State
@@ -40,6 +40,7 @@ class Worker:
 
     def run(self, drain: bool = False, once: bool = False) -> None:
         """Work until told to stop; `drain`: until no row waits or is in work; `once`: one row at most."""
+        bind(pod=self._name)
         self._take_up_again()
         pause = SHORTEST_PAUSE
         while not self._stop.requested:
@@ -65,7 +66,7 @@ class Worker:
             self._away("cannot look for earlier claims", error)
             return
         if found:
-            logger.info("takes up again %s", fields(rows=found, pod=self._name))
+            event(logging.INFO, "takes up again", rows=found)
 
     def step(self) -> Step:
         """One turn: at most one row, from its claim to its finish."""
@@ -75,12 +76,11 @@ class Worker:
             return self._away("cannot claim", error)
         if claim is None:
             return Step.IDLE
-        row = claim.row
-        logger.info(
-            "%s begins %s",
-            claim.work.name,
-            fields(key=row.filename, row=row.index, attempt=claim.attempt, bytes=row.size, pod=self._name),
-        )
+        with bound(key=claim.row.filename, row=claim.row.index, attempt=claim.attempt, pod=self._name):
+            return self._work_on(claim)
+
+    def _work_on(self, claim: Claim) -> Step:
+        event(logging.INFO, f"{claim.work.name} begins", bytes=claim.row.size)
         started = time.monotonic()
         try:
             outcome = self._attempt(claim)
@@ -107,7 +107,7 @@ class Worker:
             raise
         except Exception as error:
             # whatever a file does, the worker lives on; it counts as an attempt
-            logger.debug("%s broke off", claim.work.name, exc_info=True)
+            event(logging.DEBUG, f"{claim.work.name} broke off", trace=True)
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, reason, 0), config)
 
@@ -126,7 +126,7 @@ class Worker:
             try:
                 held = self._inventory.renew(claim, lease)
             except (HsdsError, InventoryError) as error:
-                logger.warning("cannot renew the lease %s", fields(key=claim.row.filename, error=error))
+                event(logging.WARNING, "cannot renew the lease", error=error)
                 return since < lease  # without it, another worker may have begun
             if held:
                 renewed = time.monotonic()
@@ -145,44 +145,35 @@ class Worker:
         return not counts[work.ready] and not counts[work.active]
 
     def _release(self, claim: Claim, why: str) -> None:
-        key = claim.row.filename
         try:
             state = self._inventory.release(claim)
         except (HsdsError, InventoryError) as error:
-            logger.warning("cannot give back %s", fields(key=key, error=error, after=f"{self._config.lease_time:.0f}s"))
+            event(logging.WARNING, "cannot give back", error=error, after=f"{self._config.lease_time:.0f}s")
             return
-        logger.info("%s %s %s", claim.work.name, why, fields(key=key, row=claim.row.index, now=_label(state)))
+        event(logging.INFO, f"{claim.work.name} {why}", outcome=_label(state))
 
     def _away(self, what: str, error: Exception) -> Step:
-        logger.warning("%s: %s", what, error)
+        event(logging.WARNING, what, error=error)
         return Step.AWAY
 
     def _report(self, claim: Claim, outcome: Outcome, state: State | None, seconds: float) -> None:
         """The one line per file."""
-        row, work = claim.row, claim.work
+        work = claim.work
         good = state is work.done
         self.finished += good
         self.failed += state is work.failed
         words = "ended" if good else "failed" if state is work.failed else "will be tried again"
         if state is None:
             words = "lost its row"
-        logger.log(
+        event(
             logging.INFO if good else logging.WARNING,
-            "%s %s %s",
-            work.name,
-            words,
-            fields(
-                key=row.filename,
-                row=row.index,
-                attempt=claim.attempt,
-                seconds=seconds,
-                bytes=row.size,
-                mode=outcome.mode or None,
-                now=_label(state),
-                status=outcome.status,
-                reason=outcome.reason or None,
-                pod=self._name,
-            ),
+            f"{work.name} {words}",
+            seconds=seconds,
+            bytes=claim.row.size,
+            outcome=_label(state),
+            mode=outcome.mode or None,
+            status=outcome.status,
+            reason=outcome.reason or None,
         )
 
 

@@ -205,7 +205,7 @@ def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path
         loader.send_signal(signal.SIGTERM)
         output, _ = loader.communicate(timeout=30)
     assert loader.returncode == 0
-    assert "load called off key=a.h5 row=0 now=new" in output
+    assert "load called off key=a.h5 row=0 attempt=1 outcome=new" in output
     row = world.rows()["a.h5"]
     assert (row["state"], row["loadattempts"], row["loadpodname"]) == ("new", 0, "")
 

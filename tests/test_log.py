@@ -1,0 +1,122 @@
+"""What the log says: the same fields as text and as JSON, one line an event, and never a secret."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from bucket_loader import log, start
+from bucket_loader.config import Config
+from bucket_loader.log import LIBRARIES, bind, bound, event, logger
+from tests import files
+from tests.world import World
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    loggers = [logger, *map(logging.getLogger, LIBRARIES)]
+    before = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
+    yield io.StringIO()
+    for one, handlers, level, propagate in before:
+        one.handlers[:], one.level, one.propagate = handlers, level, propagate
+
+
+def said(stream: io.StringIO) -> list[str]:
+    """The lines without time and level."""
+    return [line.split(" ", 2)[2] for line in stream.getvalue().splitlines()]
+
+
+def test_one_line_for_people(stream: io.StringIO) -> None:
+    log.set_up("INFO", stream)
+    with bound(pod="pod-1", row=3, key="a b.h5"):
+        event(logging.INFO, "load ended", reason=None, mode="link", seconds=1.25, attempt=2)
+        event(logging.WARNING, "cannot claim", error="HSDS\nis away")
+    event(logging.DEBUG, "not at this level")
+    assert said(stream) == [
+        "load ended key='a b.h5' row=3 attempt=2 seconds=1.2 mode=link pod=pod-1",
+        "cannot claim: HSDS is away key='a b.h5' row=3 pod=pod-1",
+    ]
+
+
+def test_the_same_as_json_has_the_same_names_and_real_types(stream: io.StringIO) -> None:
+    log.set_up("INFO", stream, "json")
+    with bound(pod="pod-1", row=3, key='ü "q"\n.h5'):
+        event(logging.INFO, "load ended", seconds=1.23456, outcome="loaded")
+    found = json.loads(stream.getvalue())
+    assert list(found) == ["time", "level", "event", "key", "row", "seconds", "outcome", "pod"]
+    assert (found["level"], found["event"], found["row"], found["seconds"]) == ("INFO", "load ended", 3, 1.235)
+    assert found["key"] == 'ü "q" .h5'
+    assert found["time"][10] == "T" and found["time"][-6] in "+-"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_secret_is_masked_wherever_it_comes_from(stream: io.StringIO, style: str) -> None:
+    log.set_up("DEBUG", stream, style, ['se"cret word', "abc"])
+    event(logging.ERROR, "failed", reason='a server said se"cret word', key="abc")
+    try:
+        raise ValueError('of se"cret word')
+    except ValueError:
+        event(logging.DEBUG, "broke off", trace=True)
+    logging.getLogger("botocore").warning('signed with se"cret word')
+    shown = stream.getvalue()
+    assert "cret word" not in shown and shown.count(log.MASK) >= 3
+    assert "abc" in shown, "what is too short to be told from other words stays"
+
+
+def test_libraries_speak_the_same_format(stream: io.StringIO) -> None:
+    log.set_up("DEBUG", stream, "json")
+    logging.getLogger("h5pyd").warning("tries %s", "again")
+    found = json.loads(stream.getvalue())
+    assert (found["event"], found["logger"], found["level"]) == ("tries again", "h5pyd", "WARNING")
+
+
+def test_threads_have_their_own_fields(stream: io.StringIO) -> None:
+    log.set_up("INFO", stream)
+
+    def work(name: str) -> None:
+        bind(pod=name)
+        event(logging.INFO, "works")
+
+    for name in ("pod/0", "pod/1"):
+        thread = threading.Thread(target=work, args=(name,))
+        thread.start()
+        thread.join()
+    event(logging.INFO, "stops")
+    assert said(stream)[:2] == ["works pod=pod/0", "works pod=pod/1"]
+    assert "pod/" not in said(stream)[2]
+
+
+@pytest.mark.parametrize(("level", "traced"), [("INFO", False), ("DEBUG", True)])
+def test_a_defect_is_one_line_unless_in_debug(
+    stream: io.StringIO, world: World, capsys: pytest.CaptureFixture[str], level: str, traced: bool
+) -> None:
+    def body(_options: object, _settings: Config) -> int:
+        raise ZeroDivisionError("by zero")
+
+    arguments = [f"--config-dir={world.env()['CONFIG_DIR']}", f"--log_level={level}", "--src_bucket=b"]
+    arguments += ["--tgt_folder=/home/x/", "--inventory_domain=/home/x/i.h5", "--hsds_endpoint=http://127.0.0.1:9"]
+    assert start.run(start.parser("A program."), arguments, body, desktop=True) == 1
+    shown = capsys.readouterr().err
+    assert "ZeroDivisionError: by zero" in shown
+    assert ("Traceback" in shown) is traced
+
+
+def test_a_workers_life_as_json(world: World) -> None:
+    world.put("a b.h5", files.GOOD["scalar.h5"])
+    world.put("bad.h5", b"not hdf5")
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once", "--log_format=json")
+    done = [json.loads(line) for line in world.ok("loader.py", "--drain", "--log_format=json").splitlines()]
+    assert all(line["pod"] == "pod-1" for line in done[1:])
+    assert done[0]["settings"]["hs_password"] == log.MASK
+    ended = {line["key"]: line for line in done if line["event"] in ("load ended", "load failed")}
+    assert set(ended) == {"a b.h5", "bad.h5"}
+    common = {"time", "level", "event", "key", "row", "attempt", "seconds", "bytes", "outcome", "pod"}
+    assert all(common <= set(line) for line in ended.values())
+    assert (ended["a b.h5"]["outcome"], ended["bad.h5"]["outcome"]) == ("loaded", "load failed")
+    assert ended["bad.h5"]["reason"] and ended["bad.h5"]["level"] == "WARNING"
