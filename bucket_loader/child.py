@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -17,9 +15,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import IO
 
+from . import warm
+from .orphans import end_with_parent
+from .warm import WarmChild
+
 SLICE_SECONDS = 0.1
-# loaded here: between fork and exec of a child nothing may be imported
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 TERM_SECONDS = 5.0  # from TERM to KILL
 KEPT_LINES = 400
 
@@ -78,7 +78,28 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="hsds-load-") as folder, tempfile.TemporaryFile() as output:
         started = time.monotonic()
-        process = subprocess.Popen(
+        process = _start(argv, env, folder, output)
+        ending = Ending.EXITED
+        with _ended(process):
+            while not process.ended_within(SLICE_SECONDS):
+                if not keep_going():
+                    ending = Ending.CALLED_OFF
+                    break
+                if time.monotonic() - started > time_limit:
+                    ending = Ending.TOO_LONG
+                    break
+        status = process.poll() or 0
+        if ending is Ending.EXITED and status < 0:
+            ending, status = Ending.KILLED, -status
+        output.seek(0)
+        return Finished(ending, abs(status), time.monotonic() - started, _select(_lines(output), keep_line))
+
+
+class _FreshChild(subprocess.Popen[bytes]):
+    """A program as an operating system starts it."""
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes]) -> None:
+        super().__init__(
             list(argv),
             env=dict(env),
             cwd=folder,
@@ -88,46 +109,29 @@ def run(
             start_new_session=True,
             preexec_fn=end_with_parent,
         )
-        ending = Ending.EXITED
-        with _ended(process):
-            while not _wait(process, SLICE_SECONDS):
-                if not keep_going():
-                    ending = Ending.CALLED_OFF
-                    break
-                if time.monotonic() - started > time_limit:
-                    ending = Ending.TOO_LONG
-                    break
-        status = process.returncode
-        if ending is Ending.EXITED and status < 0:
-            ending, status = Ending.KILLED, -status
-        output.seek(0)
-        return Finished(ending, abs(status), time.monotonic() - started, _select(_lines(output), keep_line))
+
+    def ended_within(self, seconds: float) -> bool:
+        try:
+            self.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
-def end_with_parent() -> None:
-    """On Linux, let the kernel end a child whose parent was killed and could not do it: nobody would own its row."""
-    if _LIBC is not None:
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
-        _LIBC.prctl(set_parent_death_signal, signal.SIGKILL)
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _start(argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes]) -> _FreshChild | WarmChild:
+    entry = warm.entry_of(argv)
+    return WarmChild(entry, argv, env, folder, output) if entry else _FreshChild(argv, env, folder, output)
 
 
 @contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _ended(process: _FreshChild | WarmChild) -> Iterator[None]:
     """Leave nothing of a child's process group behind: TERM, then KILL."""
     try:
         yield
     finally:
         if process.poll() is None:
             _signal_group(process.pid, signal.SIGTERM)
-            if not _wait(process, TERM_SECONDS):
+            if not process.ended_within(TERM_SECONDS):
                 _signal_group(process.pid, signal.SIGKILL)
                 process.wait()
         # what the child started and left behind

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config as ClientConfig
 
-from .child import end_with_parent
+from .orphans import end_with_parent
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

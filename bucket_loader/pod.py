@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from . import start
+from . import start, warm
 from .config import Config
 from .hsds import HsdsError
 from .inventory import Inventory, InventoryError
@@ -34,6 +34,7 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
     """Work until told to stop (or by --drain, --once until done); the exit status is 0."""
     with Stop(settings.shutdown_grace).on_signals() as stop:
         tools = Tools(settings, Source(settings))
+        warm.get_ready()
         opened: list[Inventory] = []
 
         def ready() -> None:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bucket_loader import child
+from bucket_loader import child, warm
 from bucket_loader.child import Ending
 
 ENV = {"PATH": os.environ["PATH"]}
+Python = Callable[..., list[str]]
 
 
-def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
+@pytest.fixture(params=["fresh", "warm"])
+def python(request: pytest.FixtureRequest) -> Python:
+    """A command line that runs some code in a fresh process, or one that is forked from a warm one."""
+    if request.param == "fresh":
+        return lambda code, *more: [sys.executable, "-c", code, *more]
+    return lambda code, *more: [sys.executable, "-m", "tests.program", code, *more]
 
 
 def alive(pid: int) -> bool:
@@ -27,23 +34,23 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_output_and_status() -> None:
+def test_output_and_status(python: Python) -> None:
     done = child.run(python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"), ENV, 20)
     assert (done.ending, done.status) == (Ending.EXITED, 3)
     assert sorted(done.lines) == ["err", "out"]
 
 
-def test_a_signal_is_told_from_a_status() -> None:
+def test_a_signal_is_told_from_a_status(python: Python) -> None:
     done = child.run(python("import os; os.kill(os.getpid(), 9)"), ENV, 20)
     assert (done.ending, done.status) == (Ending.KILLED, signal.SIGKILL)
 
 
-def test_too_much_output_does_not_fill_the_memory() -> None:
+def test_too_much_output_does_not_fill_the_memory(python: Python) -> None:
     done = child.run(python("for n in range(200000): print('x' * 100)\nprint('last')"), ENV, 60)
     assert len(done.lines) == child.KEPT_LINES and done.lines[-1] == "last"
 
 
-def test_errors_are_kept_however_much_is_printed_after_them() -> None:
+def test_errors_are_kept_however_much_is_printed_after_them(python: Python) -> None:
     code = "print('ERROR 2026-01-01 00:00:00,000 the cause')\nfor n in range(5000): print('later')"
     assert (
         "ERROR 2026-01-01 00:00:00,000 the cause"
@@ -53,7 +60,7 @@ def test_errors_are_kept_however_much_is_printed_after_them() -> None:
 
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_a_child_that_takes_too_long_is_ended_with_its_own_children(
-    stubborn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    python: Python, stubborn: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "TERM_SECONDS", 0.5)
     ignore = "import signal; signal.signal(15, signal.SIG_IGN);" if stubborn else "pass;"
@@ -71,7 +78,7 @@ def test_a_child_that_takes_too_long_is_ended_with_its_own_children(
     assert not alive(grandchild)
 
 
-def test_a_child_is_called_off() -> None:
+def test_a_child_is_called_off(python: Python) -> None:
     asked = []
 
     def keep_going() -> bool:
@@ -82,12 +89,12 @@ def test_a_child_is_called_off() -> None:
     assert done.ending is Ending.CALLED_OFF and len(asked) == 3
 
 
-def test_a_child_does_not_outlive_an_error_of_its_supervisor() -> None:
+def test_a_child_does_not_outlive_an_error_of_its_supervisor(python: Python) -> None:
     def keep_going() -> bool:
         raise RuntimeError("lost")
 
     with pytest.raises(RuntimeError):
-        child.run([*python("import time; time.sleep(61)"), "outlives-nobody"], ENV, 50, keep_going)
+        child.run(python("import time; time.sleep(61)", "outlives-nobody"), ENV, 50, keep_going)
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             assert b"outlives-nobody" not in entry.read_bytes()
@@ -98,3 +105,57 @@ def test_a_child_does_not_outlive_an_error_of_its_supervisor() -> None:
 def test_a_command_that_is_not_there_is_named_with_the_cure() -> None:
     with pytest.raises(child.CommandNotFound, match=r"the command 'no-such-tool' is not on PATH: install h5pyd"):
         child.find("no-such-tool")
+
+
+def test_a_warm_child_is_what_a_fresh_one_would_be(python: Python) -> None:
+    code = (
+        "import os, sys, fsspec.config\n"
+        "print(sorted({*os.environ} - {'LC_CTYPE'}), os.getsid(0) == os.getpid(), sys.stdin.read())\n"
+        "print(sys.argv[-2:], fsspec.config.conf.get('s3'), 'h5pyd._apps.hsload' in sys.modules)"
+    )
+    env = ENV | {"FSSPEC_S3": '{"endpoint_url": "http://here"}'}
+    done = child.run(python(code, "one", "two words"), env, 30)
+    assert done.lines == [
+        "['FSSPEC_S3', 'PATH'] True",
+        "['one', 'two words'] {'endpoint_url': 'http://here'} False",
+    ]
+
+
+def test_children_of_several_threads_all_end_with_their_own_status() -> None:
+    ended: list[int] = []
+
+    def run(status: int) -> None:
+        for _ in range(10):
+            done = child.run([sys.executable, "-m", "tests.program", f"raise SystemExit({status})"], ENV, 30)
+            ended.append(done.status - status)
+
+    threads = [threading.Thread(target=run, args=(status,)) for status in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ended == [0] * 80
+
+
+def test_children_end_with_the_process_that_forked_them(tmp_path: Path) -> None:
+    path = str(tmp_path / "pid")
+    code = f"import os, pathlib, time; pathlib.Path({path!r}).write_text(str(os.getppid())); time.sleep(60)"
+
+    def keep_going() -> bool:
+        if (tmp_path / "pid").exists() and (found := (tmp_path / "pid").read_text()):
+            os.kill(int(found), signal.SIGKILL)
+            (tmp_path / "pid").unlink()
+        return True
+
+    done = child.run([sys.executable, "-m", "tests.program", code], ENV, 30, keep_going)
+    assert (done.ending, done.status) == (Ending.KILLED, signal.SIGKILL)
+    again = child.run([sys.executable, "-m", "tests.program", "print('again')"], ENV, 30)
+    assert again.lines == ["again"]
+
+
+def test_only_programs_of_this_environment_are_forked(tmp_path: Path) -> None:
+    hsload = str(Path(sys.executable).parent / "hsload")
+    assert warm.entry_of([hsload, "x"]) == "h5pyd._apps.hsload:main"
+    other = tmp_path / "hsload"
+    other.symlink_to(hsload)
+    assert warm.entry_of([str(other), "x"]) is None

@@ -38,7 +38,7 @@ def open_source(name: str) -> Iterator[h5py.File]:
         import hdf5plugin  # noqa: F401  filters that h5py does not bring along
     try:
         if name.startswith("s3://"):
-            import fsspec  # type: ignore[import-untyped]
+            import fsspec
 
             with fsspec.open(name, "rb") as stream, h5py.File(stream, "r") as file:
                 yield file

@@ -1,0 +1,137 @@
+"""Starts Python programs of this environment as children forked from a process that has imported what they import.
+
+A fresh hsload spends 0.5 to 0.75 s of CPU on imports, a comparison as much. A forked child has the same arguments,
+environment, folder, output and exit status as a fresh one; its process is its own, and its memory goes with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import runpy
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import IO
+
+import tenacity
+
+from .orphans import end_with_parent
+
+# a fork is safe with what the tools import on Linux alone
+POSSIBLE = sys.platform == "linux"
+# what the tools import, and not the tools, which read the environment when they are imported
+_PRELOAD = ["__main__", "h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin", f"{__package__}.verify.compare"]
+# multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
+_BOOKKEEPING = threading.Lock()
+_UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen
+
+
+def get_ready() -> None:
+    """Start the process that forks, so that the first child does not wait for its imports."""
+    if POSSIBLE:
+        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
+        multiprocessing.forkserver.ensure_running()
+
+
+def entry_of(argv: Sequence[str]) -> str | None:
+    """What a command line runs, when it can be forked: `module:function`, or `module` for `python -m module`.
+
+    Only console commands of packages in this environment can, not another program of the same name.
+    """
+    if not POSSIBLE:
+        return None
+    if argv[:2] == [sys.executable, "-m"]:
+        return argv[2]
+    program = Path(argv[0])
+    return _commands().get(program.name) if program.parent == Path(sys.executable).parent else None
+
+
+@cache
+def _commands() -> dict[str, str]:
+    return {entry.name: entry.value for entry in importlib.metadata.entry_points(group="console_scripts")}
+
+
+class WarmChild:
+    """A forked child: what its supervisor uses of subprocess.Popen."""
+
+    def __init__(self, entry: str, argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes]) -> None:
+        self._output = output
+        # by its path: the process that forks does not have our open files
+        path = f"/proc/{os.getpid()}/fd/{output.fileno()}"
+        own = list(argv[2:] if argv[1:2] == ["-m"] else argv)
+        self._process = _started(entry, own, dict(env), folder, path)
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit status, or the number of the signal that killed it with a minus; None while it runs."""
+        with _BOOKKEEPING:
+            code = self._process.exitcode
+        if code == _UNSEEN and not os.fstat(self._output.fileno()).st_size:
+            return -signal.SIGKILL  # the process that forks was killed, and the kernel ended its children
+        return code
+
+    def ended_within(self, seconds: float | None) -> bool:
+        return bool(wait([self._process.sentinel], seconds))
+
+    def wait(self) -> None:
+        self.ended_within(None)
+
+
+@tenacity.retry(
+    # the process that forks may be dying: the next call starts another one
+    retry=tenacity.retry_if_exception_type((ConnectionError, EOFError)),
+    wait=tenacity.wait_fixed(0.2),
+    stop=tenacity.stop_after_attempt(5),
+    reraise=True,
+)
+def _started(*arguments: object) -> ForkServerProcess:
+    get_ready()
+    process = ForkServerProcess(target=_run, args=arguments, daemon=True)
+    with _BOOKKEEPING:
+        process.start()
+    return process
+
+
+def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str) -> None:
+    """The child: become what a fresh process would be, and run the program."""
+    os.setsid()
+    end_with_parent()
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, "utf-8", "backslashreplace") for number in (1, 2))
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    _read_environment_again()
+    sys.argv = argv
+    module, _, function = entry.partition(":")
+    try:
+        if function:
+            sys.exit(getattr(importlib.import_module(module), function)())
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        logging.shutdown()
+
+
+def _read_environment_again() -> None:
+    """What libraries took from the environment when they were imported."""
+    import fsspec.config
+
+    fsspec.config.conf.clear()
+    fsspec.config.set_conf_env(fsspec.config.conf)
+    if os.environ.get("PYTHONWARNINGS") == "ignore":
+        warnings.simplefilter("ignore")
