@@ -18,6 +18,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import h5pyd
@@ -25,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .hsds import Hsds, HsdsError, LoginRefused, NotFound, Unavailable
+from .hunt import Hunt, Side
 from .source import SourceObject
 from .states import ACTIVE, State, Work, check_move
 
@@ -67,6 +69,7 @@ COLUMNS = np.dtype(
 # 2.3 MB: above the 1 MiB below which HSDS makes chunks larger by itself, small enough to be rewritten every second
 CHUNK_ROWS = 1024
 READ_ROWS = 8 * CHUNK_ROWS
+NEAR = 64  # chunks around the front in which claims of an earlier life are looked for
 
 Rows = npt.NDArray[np.void]
 
@@ -196,7 +199,8 @@ class Inventory:
         self._hsds, self.domain, self.dtype, self.chunk_rows = hsds, domain, dtype, chunk_rows
         self.table_id = table_id
         self._names = cast("tuple[str, ...]", dtype.names)
-        self._cursor = 0  # the chunk that gave the last claim
+        self._hunts: dict[Work, Hunt] = {}
+        self._known_rows = 0  # how long the table was when it was last asked; it only grows
 
     def clone(self, hsds: Hsds | None = None) -> Inventory:
         return Inventory(hsds or self._hsds.clone(), self.domain, self.table_id, self.dtype, self.chunk_rows)
@@ -336,32 +340,56 @@ class Inventory:
         None does not prove that nothing is left: ask again after a pause.
         """
         now = time.time() if now is None else now
-        total = self.count()
-        chunks = -(-total // self.chunk_rows)
-        ready = (
-            f"((state == {int(work.ready)}) & (notbefore <= {int(now)}))"
-            f" | ((state == {int(work.active)}) & (lease < {int(now)}))"
-        )
-        for step in range(chunks):
-            chunk = (self._cursor + step) % chunks
-            token = new_token()
-            values: dict[str, Any] = {
-                "state": int(work.active),
-                "token": token,
-                "lease": int(now + lease),
-                work.column("start"): int(now),
-                work.column("done"): 0,
-                work.column("status"): -1,
-                work.column("podname"): _ascii(pod, 253),
-            }
-            claim = self._claim_in(chunk, total, ready, values, work)
+        hunt = self._hunts.setdefault(work, Hunt(partial(self._side, work)))
+        if hunt.mine is not None:
+            # as a rule one request: a row that was never tried is counted by the claim itself
+            mine = hunt.mine
+            claim = self._claim_in(mine, work, pod, lease, now, attempts=0) or self._claim_in(
+                mine, work, pod, lease, now
+            )
             if claim is not None:
-                self._cursor = chunk
                 return claim
+            hunt.empty(mine)
+        self._known_rows = self.count()
+        for chunk in hunt.chunks(-(-self._known_rows // self.chunk_rows), now):
+            claim = self._claim_in(chunk, work, pod, lease, now)
+            if claim is not None:
+                hunt.found(chunk)
+                return claim
+            hunt.empty(chunk)
         return None
 
-    def _claim_in(self, chunk: int, total: int, ready: str, values: dict[str, Any], work: Work) -> Claim | None:
-        token = values["token"]
+    def _side(self, work: Work, chunk: int) -> Side:
+        """Where rows wait for this work, seen from a chunk: loads and checks both go through the table in its order."""
+        rows = self.read(*self._bounds(chunk, self._known_rows), ["state", "notbefore", "lease"])
+        now, state = time.time(), rows["state"]
+        waiting = (state == work.ready) & (rows["notbefore"] <= now)
+        if (waiting | ((state == work.active) & (rows["lease"] < now))).any():
+            return Side.HERE
+        # rows that were not yet through the work before this one are ahead of it
+        return Side.AFTER if np.isin(state, work.through).any() else Side.BEFORE
+
+    def _claim_in(
+        self, chunk: int, work: Work, pod: str, lease: float, now: float, attempts: int | None = None
+    ) -> Claim | None:
+        """Claim a row of one chunk; with `attempts`, only one with so many."""
+        token, total = new_token(), self._known_rows
+        counter = work.column("attempts")
+        ready = f"(state == {int(work.ready)}) & (notbefore <= {int(now)})"
+        values: dict[str, Any] = {
+            "state": int(work.active),
+            "token": token,
+            "lease": int(now + lease),
+            work.column("start"): int(now),
+            work.column("done"): 0,
+            work.column("status"): -1,
+            work.column("podname"): _ascii(pod, 253),
+        }
+        if attempts is None:
+            ready = f"({ready}) | ((state == {int(work.active)}) & (lease < {int(now)}))"
+        else:
+            ready = f"({ready}) & ({counter} == {attempts})"
+            values[counter] = attempts + 1
         try:
             won = self._update(chunk, total, ready, values, limit=1, again=False)
         except Unavailable:
@@ -373,14 +401,16 @@ class Inventory:
         if len(won) > 1:
             won, others = won[:1], won[1:]
             for row in others:
-                self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", {"state": int(work.ready)})
+                back = {"state": int(work.ready)} | ({} if attempts is None else {counter: attempts})
+                self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
         claim = Claim(won[0], work, token)
+        if attempts is not None:
+            return claim
         # counted when the work starts: a file that kills its worker must count, too
-        column = work.column("attempts")
         attempt = claim.attempt + 1
-        if not self._update_at(claim.row.index, self._owned(claim), {column: attempt}):
+        if not self._update_at(claim.row.index, self._owned(claim), {counter: attempt}):
             return None
-        counted: dict[str, Any] = {column: attempt}
+        counted: dict[str, Any] = {counter: attempt}
         return replace(claim, row=replace(claim.row, **counted))
 
     def _find(self, chunk: int, total: int, token: int) -> list[Row]:
@@ -416,6 +446,8 @@ class Inventory:
         else:
             values["diffresult"] = _ascii(outcome.reason)
         values["notbefore"] = int(now + outcome.wait) if outcome.wait else 0
+        if outcome.state is work.ready and work in self._hunts:
+            self._hunts[work].expect(claim.row.index // self.chunk_rows, values["notbefore"])
         return self._hand_over(claim, outcome.state, values)
 
     def release(self, claim: Claim) -> State | None:
@@ -508,8 +540,14 @@ class Inventory:
         if not re.fullmatch(r"[\w./-]+", pod, re.ASCII):
             return 0  # such a name cannot go into a condition; its leases run out by themselves
         total, found = self.count(), 0
+        self._known_rows = total
+        chunks = range(-(-total // self.chunk_rows))
+        if len(chunks) > NEAR:
+            # of a long table, those around the front; a claim far from it runs out by itself
+            front = Hunt(partial(self._side, work)).front(len(chunks))
+            chunks = chunks[max(0, front - NEAR // 2) : front + NEAR // 2]
         mine = f"(state == {int(work.active)}) & (lease > 0) & ({work.column('podname')} == b'{pod}')"
-        for chunk in range(-(-total // self.chunk_rows)):
+        for chunk in chunks:
             found += len(self._update(chunk, total, mine, {"lease": 0}, limit=self.chunk_rows, again=True))
         return found
 

@@ -64,10 +64,13 @@ class Work:
     done: State
     failed: State
     prefix: str  # of the columns start, done, status, podname and attempts
+    through: tuple[State, ...]  # of rows that this work has been at
 
     def column(self, name: str) -> str:
         return self.prefix + name
 
 
-LOAD = Work("load", State.NEW, State.LOADING, State.LOADED, State.LOAD_FAILED, "load")
-CHECK = Work("check", State.LOADED, State.CHECKING, State.VERIFIED, State.CHECK_FAILED, "diff")
+_LOAD_BEGAN = tuple(sorted(set(State) - {State.BLANK, State.NEW}))
+_CHECK_BEGAN = (State.CHECKING, State.VERIFIED, State.CHECK_FAILED)
+LOAD = Work("load", State.NEW, State.LOADING, State.LOADED, State.LOAD_FAILED, "load", _LOAD_BEGAN)
+CHECK = Work("check", State.LOADED, State.CHECKING, State.VERIFIED, State.CHECK_FAILED, "diff", _CHECK_BEGAN)
