@@ -61,7 +61,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     src_bucket: Text
-    src_prefix: OptionalText = None
+    src_prefix: tuple[str, ...] = ()
     src_suffix: tuple[str, ...] = ("h5",)
     tgt_bucket: OptionalText = None
     tgt_folder: Text
@@ -116,11 +116,25 @@ class Config(BaseModel):
             return tuple(part for part in re.split(r"[,\s]+", value.strip("[] ")) if part)
         return value
 
+    @field_validator("src_prefix", mode="before")
+    @classmethod
+    def _prefixes(cls, value: object) -> object:
+        value = _null(value)
+        if value is None:
+            return ()
+        return (value,) if isinstance(value, str) else value
+
     @field_validator("src_prefix")
     @classmethod
-    def _prefix(cls, value: str | None) -> str | None:
+    def _each_key_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         # keys do not start with "/"; the sample of 2021 had src_prefix: /
-        return value.removeprefix("/") or None if value else None
+        prefixes = sorted({prefix.removeprefix("/") for prefix in value})
+        # sorted, a prefix comes before those that it covers
+        kept: list[str] = []
+        for prefix in prefixes:
+            if not kept or not prefix.startswith(kept[-1]):
+                kept.append(prefix)
+        return () if kept == [""] else tuple(kept)
 
     @field_validator("tgt_folder")
     @classmethod

@@ -146,9 +146,9 @@ class Outcome:
     wait: float = 0.0  # seconds until the row may be claimed again
 
 
-def key_hash(key: str) -> str:
+def key_digest(key: str) -> bytes:
     """What a key is known by: 128 bits, so that a million keys do not collide by chance."""
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def new_token() -> int:
@@ -487,7 +487,7 @@ class Inventory:
         now = int(time.time())
         for row, item, reason in zip(rows, objects, reasons or [""] * len(objects), strict=True):
             row["filename"] = item.key.encode()[:MAX_KEY_BYTES]
-            row["keyhash"] = key_hash(item.key).encode()
+            row["keyhash"] = key_digest(item.key).hex().encode()
             row["rowid"] = new_token()
             row["added"] = now
             row["size"], row["modified"], row["etag"] = item.size, item.modified, _ascii(item.etag, 64).encode()

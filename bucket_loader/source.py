@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -13,6 +14,7 @@ import botocore
 import botocore.exceptions
 from botocore.config import Config as ClientConfig
 
+from .ahead import side_by_side
 from .config import Config
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Source:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.bucket = config.src_bucket
-        self.prefix = config.src_prefix or ""
+        self.prefixes = config.src_prefix or ("",)
         self._session = boto3.session.Session(region_name=config.aws_region)
         self._client = self._make_client()
 
@@ -71,11 +73,15 @@ class Source:
         return f"s3://{self.bucket}/{key}"
 
     def list_pages(self) -> Iterator[list[SourceObject]]:
-        """The bucket's objects with the wanted prefix and suffixes, up to 1,000 at a time, in the order of the keys.
+        """The bucket's objects with the wanted prefixes and suffixes, up to 1,000 at a time.
 
-        Raises SourceError; the pages that were given before it are good.
+        The prefixes are listed side by side, a few pages ahead; under each of them keys come in their order. Raises
+        SourceError; the pages that were given before it are good.
         """
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        return side_by_side([partial(self._list, prefix) for prefix in self.prefixes])
+
+    def _list(self, prefix: str) -> Iterator[list[SourceObject]]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         try:
             for page in pages:
                 yield [
@@ -89,9 +95,9 @@ class Source:
             raise self._failure(error) from error
 
     def wants(self, key: str) -> bool:
-        """Whether a key has the wanted prefix and one of the wanted suffixes."""
+        """Whether a key has one of the wanted prefixes and one of the wanted suffixes."""
         # a key that ends in / is what consoles make for an empty folder
-        if key.endswith("/") or not key.startswith(self.prefix):
+        if key.endswith("/") or not key.startswith(self.prefixes):
             return False
         return not self._config.src_suffix or key.endswith(self._config.src_suffix)
 
@@ -110,7 +116,7 @@ class Source:
     def check(self) -> None:
         """Raise SourceError unless the bucket can be listed."""
         try:
-            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefixes[0], MaxKeys=1)
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise self._failure(error) from error
 

@@ -1,12 +1,11 @@
 """The watcher: compares the bucket's listing with the inventory, and brings the inventory up to date.
 
 It reads the table's identifying columns once and then only what was appended lately, by itself or by another watcher;
-there is never a query per key. A million keys take about 70 MB here.
+there is never a query per key.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .hsds import Unavailable, why_no_domain
-from .inventory import Inventory, key_hash
+from .inventory import Inventory
+from .known import COLUMNS, Known, digests_of
 from .log import event
 from .source import Source, SourceObject
-from .states import State
 
 BATCH_ROWS = 1000
-_IDENTITY = ("keyhash", "rowid", "size", "etag", "modified", "version", "vanished", "state")
 
 
 @dataclass
@@ -42,77 +40,6 @@ class Pass:
         return self.added + self.refused + self.changed + self.vanished + self.returned + self.duplicates
 
 
-def _fingerprint(size: int, etag: str, modified: int) -> int:
-    digest = hashlib.blake2b(f"{size} {modified} {etag}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
-
-
-class Known:
-    """The keys that the inventory has, by their hashes: arrays sorted by hash, plus what came since the last sort."""
-
-    def __init__(self) -> None:
-        self._hashes: npt.NDArray[np.bytes_] = np.zeros(0, "S32")
-        self._rows: npt.NDArray[np.int64] = np.zeros(0, "i8")
-        self._recent: dict[bytes, int] = {}
-        self.fingerprints = np.zeros(0, "u8")  # by row, as the next ones
-        self.rowids = np.zeros(0, "i8")
-        self.versions = np.zeros(0, "i4")
-        self.vanished = np.zeros(0, "?")
-        self.first = np.zeros(0, "?")  # false for blank rows and further rows of a key
-        self.seen = np.zeros(0, "?")
-
-    @property
-    def rows(self) -> int:
-        return len(self.rowids)
-
-    def extend(
-        self,
-        hashes: npt.NDArray[np.bytes_],
-        fingerprints: list[int],
-        rowids: npt.NDArray[np.int64],
-        versions: npt.NDArray[np.int64],
-        vanished: npt.NDArray[np.bool_],
-    ) -> None:
-        """Add the next rows of the table. Of rows with the same key, the first one counts."""
-        start = self.rows
-        first = np.zeros(len(rowids), "?")
-        for offset, digest in enumerate(hashes.tolist()):
-            if digest and self.find(digest) is None:
-                self._recent[digest] = start + offset
-                first[offset] = True
-        self.first = np.concatenate([self.first, first])
-        self.fingerprints = np.concatenate([self.fingerprints, np.array(fingerprints, "u8")])
-        self.rowids = np.concatenate([self.rowids, rowids])
-        self.versions = np.concatenate([self.versions, versions.astype("i4")])
-        self.vanished = np.concatenate([self.vanished, vanished.astype("?")])
-        self.seen = np.concatenate([self.seen, np.zeros(len(rowids), "?")])
-        if len(self._recent) > 50_000:
-            self._merge()
-
-    def _merge(self) -> None:
-        hashes = np.concatenate([self._hashes, np.array(list(self._recent), "S32")])
-        rows = np.concatenate([self._rows, np.array(list(self._recent.values()), "i8")])
-        order = np.argsort(hashes)
-        self._hashes, self._rows, self._recent = hashes[order], rows[order], {}
-
-    def truncate(self, rows: int) -> None:
-        """Forget all but the first rows of the table."""
-        self._recent = {digest: row for digest, row in self._recent.items() if row < rows}
-        kept = self._rows < rows
-        self._hashes, self._rows = self._hashes[kept], self._rows[kept]
-        for name in ("first", "fingerprints", "rowids", "versions", "vanished", "seen"):
-            setattr(self, name, getattr(self, name)[:rows])
-
-    def find(self, digest: bytes) -> int | None:
-        """The row of a key hash."""
-        if digest in self._recent:
-            return self._recent[digest]
-        place = int(np.searchsorted(self._hashes, np.bytes_(digest)))
-        if place < len(self._hashes) and self._hashes[place] == digest:
-            return int(self._rows[place])
-        return None
-
-
 class Watcher:
     """Keeps one inventory in step with one bucket. Two of them do no harm: each reads what the other added."""
 
@@ -131,13 +58,10 @@ class Watcher:
         fresh: list[SourceObject] = []
         for page in self._source.list_pages():
             done.listed += len(page)
-            for item in page:
-                row = self._known.find(key_hash(item.key).encode())
-                if row is None:
-                    fresh.append(item)
-                else:
-                    self._known.seen[row] = True
-                    self._compare(row, item, done)
+            rows, fingerprints, news = self._known.compare(page)
+            for place in news.tolist():
+                self._compare(int(rows[place]), page[place], int(fingerprints[place]), done)
+            fresh += [page[place] for place in np.flatnonzero(rows < 0).tolist()]
             if len(fresh) >= BATCH_ROWS:
                 self._add(fresh, done)
                 fresh = []
@@ -171,19 +95,10 @@ class Watcher:
 
     def _read_new_rows(self, done: Pass) -> None:
         known = self._known
-        for start, block in self._inventory.stream(_IDENTITY, start=known.rows):
-            prints = [
-                _fingerprint(size, etag.decode(), modified)
-                for size, etag, modified in zip(
-                    block["size"].tolist(), block["etag"].tolist(), block["modified"].tolist(), strict=True
-                )
-            ]
-            known.extend(block["keyhash"], prints, block["rowid"], block["version"], block["vanished"] > 0)
-            for offset in np.flatnonzero((block["state"] != State.BLANK) & (block["state"] != State.DUPLICATE)):
-                first = known.find(block["keyhash"][offset])
-                if first is not None and first != start + offset:
-                    # two watchers saw the key at once, or the answer to an append was lost
-                    done.duplicates += self._inventory.drop_duplicate(int(start + offset), int(block["rowid"][offset]))
+        for start, block in self._inventory.stream(COLUMNS, start=known.rows):
+            for row in known.extend(block).tolist():
+                # two watchers saw the key at once, or the answer to an append was lost
+                done.duplicates += self._inventory.drop_duplicate(row, int(block["rowid"][row - start]))
 
     def _add(self, items: list[SourceObject], done: Pass) -> None:
         if not items:
@@ -199,22 +114,20 @@ class Watcher:
         done.added += len(items) - refused
         done.refused += refused
         self._read_new_rows(done)
-        for item in items:
-            row = self._known.find(key_hash(item.key).encode())
-            if row is None:
-                raise Unavailable(
-                    f"a row that was appended is not in {self._inventory.domain}; the next pass adds it again"
-                )
-            self._known.seen[row] = True
+        rows = self._known.find(digests_of(item.key for item in items))
+        if (rows < 0).any():
+            raise Unavailable(
+                f"a row that was appended is not in {self._inventory.domain}; the next pass adds it again"
+            )
+        self._known.seen[rows] = True
 
-    def _compare(self, index: int, item: SourceObject, done: Pass) -> None:
+    def _compare(self, index: int, item: SourceObject, fingerprint: int, done: Pass) -> None:
         known = self._known
         if known.vanished[index]:
             self._inventory.mark_vanished(index, int(known.rowids[index]), 0)
             known.vanished[index] = False
             done.returned += 1
             event(logging.INFO, "source is there again", key=item.key, row=index, bytes=item.size)
-        fingerprint = _fingerprint(item.size, item.etag, item.modified)
         if fingerprint == known.fingerprints[index]:
             return
         row = self._inventory.row(index)

@@ -50,11 +50,22 @@ def problems(folder: Path, text: str, *arguments: str, env: dict[str, str] | Non
     return str(caught.value)
 
 
+def test_prefixes_are_one_or_several_and_cover_each_key_once(tmp_path: Path) -> None:
+    for text, wanted in {
+        "src_prefix: a/b": ("a/b",),
+        "src_prefix: [b/, /a/, a/x/, a/]": ("a/", "b/"),
+        "src_prefix: ['', a/]": (),
+        "src_prefix: null": (),
+        "src_prefix: 'with, comma/'": ("with, comma/",),
+    }.items():
+        assert read(tmp_path, OF_2021.replace("src_prefix: /", text)).src_prefix == wanted
+
+
 def test_a_config_file_of_2021_works_unchanged(tmp_path: Path) -> None:
     found = read(tmp_path, OF_2021)
     assert found.hsds_endpoint == "http://10.100.0.136:5101"
     assert found.hsds_local == "http://localhost:5101"
-    assert found.src_prefix is None
+    assert found.src_prefix == ()
     assert found.src_suffix == ("h5",)
     assert found.tgt_bucket is None
 

@@ -1,0 +1,62 @@
+"""Several listings at once, ahead of their reader."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bucket_loader.ahead import side_by_side
+
+
+def test_the_items_of_each_source_keep_their_order() -> None:
+    found = list(side_by_side([lambda: iter(range(100)), lambda: iter(range(1000, 1100)), lambda: iter([])]))
+    assert [item for item in found if item < 1000] == list(range(100))
+    assert [item for item in found if item >= 1000] == list(range(1000, 1100))
+
+
+def test_sources_run_side_by_side_and_ahead() -> None:
+    barrier = threading.Barrier(2, timeout=10)
+
+    def meets_the_other() -> Iterator[int]:
+        barrier.wait()  # one after the other would break it
+        yield 1
+
+    assert list(side_by_side([meets_the_other, meets_the_other])) == [1, 1]
+    given = []
+
+    def counted() -> Iterator[int]:
+        for number in range(50):
+            given.append(number)
+            yield number
+
+    reader = side_by_side([counted], depth=3)
+    assert next(reader) == 0
+    deadline = time.monotonic() + 10
+    while len(given) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert 4 <= len(given) <= 6, "a few ahead, and no more"
+    reader.close()
+
+
+def test_an_error_of_a_source_is_raised_and_ends_the_others() -> None:
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            number += 1
+            yield number
+
+    def broken() -> Iterator[int]:
+        yield 0
+        raise ValueError("page 2")
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="page 2"):
+        list(side_by_side([endless, broken]))
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert threading.active_count() == before
