@@ -48,6 +48,12 @@ def _null(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() in ("", "null", "none") else value
 
 
+def _no_port(value: object) -> object:
+    """0 and null both mean: none."""
+    value = _null(value)
+    return None if value in (0, "0") and value is not False else value
+
+
 Seconds = Annotated[float, _with_units(_TIME_UNITS, "time"), Field(gt=0)]
 Pause = Annotated[float, _with_units(_TIME_UNITS, "time"), Field(ge=0)]
 Size = Annotated[int, _with_units(_SIZE_UNITS, "size"), Field(gt=0)]
@@ -87,6 +93,9 @@ class Config(BaseModel):
     lease_time: Seconds = 120
     shutdown_grace: Pause = 25
     ready_timeout: Seconds = 300
+    metrics_port: Annotated[int | None, BeforeValidator(_no_port), Field(ge=1, le=65535)] = None
+    # above the longest single call: a store that takes connections and never answers is asked five times for a minute
+    stuck_after: Annotated[float, _with_units(_TIME_UNITS, "time"), Field(ge=1)] = 600
     hsload: Text = "hsload"
     hsdiff: Text = "hsdiff"
     diff_method: Literal["both", "hsdiff", "verify"] = "both"

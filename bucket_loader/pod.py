@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from . import start, warm
+from . import census, start, warm
 from .config import Config
+from .health import Pulse, served
 from .hsds import HsdsError
 from .inventory import Inventory, InventoryError
 from .jobs import Job, Servers
 from .log import event
+from .metrics import WatcherMetrics, WorkerMetrics
 from .shutdown import Stop
 from .source import Source, SourceError
 from .tools import Tools
@@ -32,7 +34,11 @@ def add_options(made: argparse.ArgumentParser) -> None:
 
 def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> int:
     """Work until told to stop (or by --drain, --once until done); the exit status is 0."""
-    with Stop(settings.shutdown_grace).on_signals() as stop:
+    metrics = WorkerMetrics(Pulse(settings.stuck_after))
+    with (
+        Stop(settings.shutdown_grace).on_signals() as stop,
+        served(settings.metrics_port, metrics.pulse, metrics.registry),
+    ):
         tools = Tools(settings, Source(settings))
         warm.get_ready()
         opened: list[Inventory] = []
@@ -47,7 +53,7 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
                 )
             opened[:] = [start.open_inventory(servers.cluster, settings)]
 
-        if not start.wait_for(ready, settings, stop):
+        if not start.wait_for(ready, settings, stop, metrics):
             return 0
         workers = []
         for number in range(settings.workers):
@@ -55,23 +61,30 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
             servers = Servers(settings, Source(settings))
             inventory = opened[0].clone(servers.cluster)
             name = settings.pod_name if settings.workers == 1 else f"{settings.pod_name}/{number}"
-            workers.append(Worker(make_job(settings, servers, tools), inventory, settings, stop, name))
+            workers.append(Worker(make_job(settings, servers, tools), inventory, settings, stop, name, metrics))
         if len(workers) == 1:
             workers[0].run(options.drain, options.once)
         else:
-            _run_threads(workers, options)
+            _run_threads(workers, options, metrics)
         done, failed = sum(worker.finished for worker in workers), sum(worker.failed for worker in workers)
         event(logging.INFO, "stops", done=done, failed=failed)
     return 0
 
 
-def _run_threads(workers: list[Worker], options: argparse.Namespace) -> None:
-    threads = [threading.Thread(target=worker.run, args=(options.drain, options.once)) for worker in workers]
+def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: WorkerMetrics) -> None:
+    def run(worker: Worker) -> None:
+        worker.run(options.drain, options.once)
+        metrics.pulse.end()  # not after an error that nobody foresaw: that thread is missed
+
+    threads = [
+        threading.Thread(target=run, args=(worker,), name=f"worker {number}") for number, worker in enumerate(workers)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         # in slices: Python runs signal handlers in the main thread, and only between two of its steps
         while thread.is_alive():
+            metrics.alive()
             thread.join(0.5)
 
 
@@ -80,17 +93,26 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
 
     A pass that breaks off, because a server is away or refuses, is said and made again.
     """
-    with Stop(settings.shutdown_grace).on_signals() as stop:
-        opened: list[Watcher] = []
+    metrics = WatcherMetrics(Pulse(settings.stuck_after))
+    with (
+        Stop(settings.shutdown_grace).on_signals() as stop,
+        served(settings.metrics_port, metrics.pulse, metrics.registry) as port,
+    ):
+        opened: list[tuple[Watcher, Inventory]] = []
 
         def ready() -> None:
             source = start.open_source(settings)
             inventory = start.open_inventory(start.connect(settings), settings)
-            opened[:] = [Watcher(source, inventory, settings.tgt_folder)]
+            opened[:] = [(Watcher(source, inventory, settings.tgt_folder, metrics), inventory.clone())]
 
-        if not start.wait_for(ready, settings, stop):
+        if not start.wait_for(ready, settings, stop, metrics):
             return 0
-        watcher = opened[0]
+        watcher, counted = opened[0]
+        if port is not None:
+            count = threading.Thread(
+                target=census.keep, args=(counted, metrics.counted, stop), name="census", daemon=True
+            )
+            count.start()
         while not stop.requested:
             began = time.monotonic()
             try:
@@ -98,12 +120,15 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
             except (SourceError, HsdsError, InventoryError) as error:
                 if options.once:
                     raise
+                metrics.broke_off()
                 event(logging.WARNING, "scan broke off", error=error)
             else:
+                metrics.scanned(done, time.monotonic() - began)
                 level = logging.INFO if done.news else logging.DEBUG
                 counts = {name: count or None for name, count in asdict(done).items()}
                 event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
             if options.once:
                 break
+            metrics.alive(rest=settings.watchdog_sleep_time)
             stop.wait(settings.watchdog_sleep_time)
     return 0

@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from . import __version__, config, log
 from .child import CommandNotFound
 from .config import Config, ConfigError
+from .health import PortTaken
 from .hsds import Hsds, HsdsError
 from .inventory import Inventory, InventoryError
 from .log import event
+from .observer import Observer
 from .shutdown import Stop
 from .source import Source, SourceError
 
-EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound)
+EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound, PortTaken)
 
 
 def parser(description: str, epilog: str = "") -> argparse.ArgumentParser:
@@ -80,7 +82,7 @@ def connect(settings: Config) -> Hsds:
     return Hsds(settings.hsds_endpoint, settings.hs_username, settings.password, settings.tgt_bucket)
 
 
-def wait_for(what: Callable[[], None], settings: Config, stop: Stop) -> bool:
+def wait_for(what: Callable[[], None], settings: Config, stop: Stop, observer: Observer) -> bool:
     """Call `what` until it raises none of the expected errors; False when told to stop first.
 
     A pod that starts before its server, its inventory or its bucket waits and says for what. After `ready_timeout`
@@ -89,6 +91,7 @@ def wait_for(what: Callable[[], None], settings: Config, stop: Stop) -> bool:
     deadline = time.monotonic() + settings.ready_timeout
     said, pause = "", 1.0
     while not stop.requested:
+        observer.alive()
         try:
             what()
             return True

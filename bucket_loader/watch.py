@@ -17,6 +17,7 @@ from .hsds import Unavailable, why_no_domain
 from .inventory import Inventory
 from .known import COLUMNS, Known, digests_of
 from .log import event
+from .observer import Observer
 from .source import Source, SourceObject
 
 BATCH_ROWS = 1000
@@ -43,8 +44,9 @@ class Pass:
 class Watcher:
     """Keeps one inventory in step with one bucket. Two of them do no harm: each reads what the other added."""
 
-    def __init__(self, source: Source, inventory: Inventory, tgt_folder: str) -> None:
+    def __init__(self, source: Source, inventory: Inventory, tgt_folder: str, observer: Observer | None = None) -> None:
         self._source, self._inventory, self._folder = source, inventory, tgt_folder
+        self._observer = observer or Observer()
         self._known = Known()
         self._table_id = ""
         self._settled = 0  # rows that were in storage when they were read: nothing can take them back
@@ -57,6 +59,7 @@ class Watcher:
         self._known.seen[:] = False
         fresh: list[SourceObject] = []
         for page in self._source.list_pages():
+            self._observer.alive()
             done.listed += len(page)
             rows, fingerprints, news = self._known.compare(page)
             for place in news.tolist():
@@ -96,6 +99,7 @@ class Watcher:
     def _read_new_rows(self, done: Pass) -> None:
         known = self._known
         for start, block in self._inventory.stream(COLUMNS, start=known.rows):
+            self._observer.alive()
             for row in known.extend(block).tolist():
                 # two watchers saw the key at once, or the answer to an append was lost
                 done.duplicates += self._inventory.drop_duplicate(row, int(block["rowid"][row - start]))
@@ -130,6 +134,7 @@ class Watcher:
             event(logging.INFO, "source is there again", key=item.key, row=index, bytes=item.size)
         if fingerprint == known.fingerprints[index]:
             return
+        self._observer.alive()
         row = self._inventory.row(index)
         if row.source != item:  # else a loader has written the new version already
             version = max(row.version, int(known.versions[index])) + 1
@@ -151,6 +156,7 @@ class Watcher:
     def _flag_missing(self, done: Pass) -> None:
         known = self._known
         for index in np.flatnonzero(known.first & ~known.seen & ~known.vanished).tolist():
+            self._observer.alive()
             key = self._inventory.row(index).filename
             if not self._source.wants(key):
                 known.first[index] = False  # of another prefix or suffix: what this watcher lists says nothing about it

@@ -12,6 +12,7 @@ from .hsds import HsdsError, Unavailable
 from .inventory import Claim, Inventory, InventoryError, Outcome
 from .jobs import Job, retry_or_fail
 from .log import bind, bound, event
+from .observer import Ending, Observer
 from .shutdown import CalledOff, Stop
 from .source import SourceError
 from .states import State
@@ -33,8 +34,11 @@ class Step(Enum):
 class Worker:
     """Works off the rows of one inventory, one at a time."""
 
-    def __init__(self, job: Job, inventory: Inventory, config: Config, stop: Stop, name: str) -> None:
+    def __init__(
+        self, job: Job, inventory: Inventory, config: Config, stop: Stop, name: str, observer: Observer | None = None
+    ) -> None:
         self._job, self._inventory, self._config, self._stop, self._name = job, inventory, config, stop, name
+        self._observer = observer or Observer()
         self.finished = 0
         self.failed = 0
 
@@ -55,7 +59,9 @@ class Worker:
             )
             if step is Step.IDLE and drain and self._nothing_left():
                 return
-            self._stop.wait(min(pause, longest))
+            pause = min(pause, longest)
+            self._observer.alive(rest=pause)
+            self._stop.wait(pause)
             pause = min(pause * 2, longest)
 
     def _take_up_again(self) -> None:
@@ -70,6 +76,7 @@ class Worker:
 
     def step(self) -> Step:
         """One turn: at most one row, from its claim to its finish."""
+        self._observer.alive()
         try:
             claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
         except (HsdsError, InventoryError) as error:
@@ -81,15 +88,16 @@ class Worker:
 
     def _work_on(self, claim: Claim) -> Step:
         event(logging.INFO, f"{claim.work.name} begins", bytes=claim.row.size)
+        self._observer.begins(claim.work)
         started = time.monotonic()
         try:
             outcome = self._attempt(claim)
             state = self._inventory.finish(claim, outcome)
         except CalledOff:
-            self._release(claim, "called off")
+            self._release(claim, "called off", started)
             return Step.WORKED
         except (Unavailable, SourceError, InventoryError) as error:
-            self._release(claim, "given back")
+            self._release(claim, "given back", started)
             return self._away(f"{claim.work.name} waits", error)
         self._report(claim, outcome, state, time.monotonic() - started)
         return Step.WORKED
@@ -118,6 +126,7 @@ class Worker:
 
         def keep_going() -> bool:
             nonlocal renewed
+            self._observer.alive()
             if self._stop.now:
                 return False
             since = time.monotonic() - renewed
@@ -144,7 +153,8 @@ class Worker:
             return False
         return not counts[work.ready] and not counts[work.active]
 
-    def _release(self, claim: Claim, why: str) -> None:
+    def _release(self, claim: Claim, why: str, started: float) -> None:
+        self._observer.ends(claim.work, Ending.GIVEN_BACK, time.monotonic() - started, claim.row.size)
         try:
             state = self._inventory.release(claim)
         except (HsdsError, InventoryError) as error:
@@ -154,6 +164,7 @@ class Worker:
 
     def _away(self, what: str, error: Exception) -> Step:
         event(logging.WARNING, what, error=error)
+        self._observer.away()
         return Step.AWAY
 
     def _report(self, claim: Claim, outcome: Outcome, state: State | None, seconds: float) -> None:
@@ -165,6 +176,8 @@ class Worker:
         words = "ended" if good else "failed" if state is work.failed else "will be tried again"
         if state is None:
             words = "lost its row"
+        ending = Ending.DONE if good else Ending.FAILED if state is work.failed else Ending.RETRY
+        self._observer.ends(work, Ending.LOST if state is None else ending, seconds, claim.row.size)
         event(
             logging.INFO if good else logging.WARNING,
             f"{work.name} {words}",

@@ -1,10 +1,12 @@
-"""A TCP proxy before a real server that can lose an answer (the request is done), or hold a request back."""
+"""A TCP proxy before a real server. It can lose an answer (the request is done), hold a request back, or give an
+answer that never ends: a byte now and then keeps every time limit of a client from running out."""
 
 from __future__ import annotations
 
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -20,6 +22,7 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         self.lost = 0
         self.hold: Callable[[bytes], bool] = lambda _: False  # which part of a request to hold back, once
         self.held, self.let_go = threading.Event(), threading.Event()
+        self.dripping = threading.Event()
 
     @property
     def endpoint(self) -> str:
@@ -38,6 +41,8 @@ class _Handler(socketserver.BaseRequestHandler):
                 request = _receive(self.request)
                 if request == b"":
                     return
+                if request and self.server.dripping.is_set():
+                    return self._drip()
                 if request:
                     for start in list(self.server.lose):
                         if request.startswith(start):
@@ -55,6 +60,12 @@ class _Handler(socketserver.BaseRequestHandler):
                         self.server.lost += 1
                         return  # closes the client's connection: its answer is gone
                     self.request.sendall(answer)
+
+    def _drip(self) -> None:
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while self.server.dripping.wait(0.2):
+            self.request.sendall(b" ")
+            time.sleep(0.2)
 
 
 def _receive(source: socket.socket) -> bytes | None:

@@ -1,0 +1,194 @@
+"""Whether a hung worker is found out, and a slow one left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bucket_loader.health import PortTaken, Pulse, served
+from bucket_loader.local_servers import free_port
+from tests.proxy import lossy
+from tests.world import World
+
+
+def get(port: int, path: str = "/healthz", timeout: float = 5) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=timeout) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def until(check: Callable[[], bool], process: subprocess.Popen[str], limit: float = 30) -> None:
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[0]
+        try:
+            if check():
+                return
+        except OSError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"not after {limit} s")
+
+
+# -- the pulse ---------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_who_works_is_nobody_who_hangs() -> None:
+    assert Pulse(1).stuck() == []
+    assert Pulse(1).silence() == 0
+
+
+def test_the_most_silent_thread_counts() -> None:
+    pulse = Pulse(0.2)
+    release = threading.Event()
+
+    def hang() -> None:
+        pulse.beat()
+        release.wait(10)
+
+    thread = threading.Thread(target=hang, name="worker 1")
+    thread.start()
+    time.sleep(0.4)
+    pulse.beat()
+    (line,) = pulse.stuck()
+    assert line.startswith("worker 1 has made no progress for 0 s, ")
+    assert pulse.silence() > 0.3
+    release.set()
+    thread.join()
+    assert pulse.stuck()[0].endswith("it ended with an error"), "one that ended without a word is missed, too"
+
+
+def test_a_pause_that_was_announced_is_no_silence() -> None:
+    pulse = Pulse(0.1)
+    pulse.beat(rest=60)
+    time.sleep(0.2)
+    assert pulse.stuck() == []
+    pulse.beat()
+    time.sleep(0.2)
+    assert len(pulse.stuck()) == 1
+    pulse.end()
+    assert pulse.stuck() == []
+
+
+# -- the endpoint ------------------------------------------------------------------------------------------------------
+
+
+def test_endpoint_answers_and_goes() -> None:
+    port = free_port()
+    with served(port, Pulse(60), CollectorRegistry()) as taken:
+        assert taken == port
+        assert get(port) == (200, "ok\n")
+        assert get(port, "/metrics")[0] == 200
+        assert get(port, "/other") == (404, "there are /healthz and /metrics\n")
+    with pytest.raises(OSError):
+        get(port)
+    with served(None, Pulse(60), CollectorRegistry()) as taken:
+        assert taken is None
+
+
+def test_a_client_that_says_nothing_keeps_nobody_from_asking() -> None:
+    port = free_port()
+    with served(port, Pulse(60), CollectorRegistry()), socket.create_connection(("127.0.0.1", port)):
+        assert get(port)[0] == 200
+
+
+def test_a_port_that_is_taken_is_one_line(world: World) -> None:
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken, match=f"metrics_port {port} "), served(port, Pulse(1), CollectorRegistry()):
+            pass
+        done = world.run("watcher.py", "--once", env={"METRICS_PORT": str(port)})
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"watcher.py: metrics_port {port} cannot be listened on (Address already in use): set another one, or null for "
+        "none\n"
+    )
+
+
+# -- real loaders ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.servers
+def test_a_loader_in_a_call_without_an_end_is_found_out(world: World) -> None:
+    port = free_port()
+    world.make_inventory()
+    with lossy(world.servers.cluster.port) as proxy:
+        env = {"METRICS_PORT": str(port), "STUCK_AFTER": "3", "HSDS_ENDPOINT": proxy.endpoint}
+        with world.running("loader.py", env=env) as loader:
+            until(lambda: get(port)[0] == 200, loader)
+            proxy.dripping.set()  # answers that never end: no time limit of a request runs out
+            until(lambda: get(port)[0] == 503, loader)
+            status, text = get(port)
+            assert status == 503
+            assert text.startswith("MainThread has made no progress for ")
+            assert " in hsds.py:" in text, "where it hangs"
+            proxy.dripping.clear()
+            until(lambda: get(port) == (200, "ok\n"), loader)
+
+
+@pytest.mark.servers
+def test_a_loader_that_is_stopped_does_not_answer(world: World) -> None:
+    port = free_port()
+    world.make_inventory()
+    with world.running("loader.py", env={"METRICS_PORT": str(port)}) as loader:
+        until(lambda: get(port)[0] == 200, loader)
+        os.kill(loader.pid, signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            get(port, timeout=2)
+        os.kill(loader.pid, signal.SIGCONT)
+        until(lambda: get(port)[0] == 200, loader)
+
+
+@pytest.mark.servers
+def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None:
+    """Two workers: one whose child outlasts `stuck_after` several times, one that finds nothing to do."""
+    port = free_port()
+    slow = tmp_path / "slow_hsload"
+    slow.write_text("#!/bin/sh\nexec sleep 12\n")
+    slow.chmod(0o755)
+    world.put("a.h5", b"x")
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    env = {
+        "METRICS_PORT": str(port),
+        "STUCK_AFTER": "2",
+        "WORKERS": "2",
+        "HSLOAD": str(slow),
+        "LINK_FILES": "false",
+        "MAX_ATTEMPTS": "1",
+        "LEASE_TIME": "5",
+    }
+    with world.running("loader.py", env=env) as loader:
+        until(lambda: world.inventory().counts()[2] == 1, loader)
+        deadline = time.monotonic() + 8
+        while time.monotonic() < deadline:
+            assert get(port) == (200, "ok\n")
+            time.sleep(0.3)
+        assert world.inventory().counts()[2] == 1, "still the same load"
+        assert 'bucket_loader_files_in_work{work="load"} 1.0' in get(port, "/metrics")[1].splitlines()
+        until(lambda: world.inventory().counts()[2] == 0, loader)
+
+
+@pytest.mark.servers
+def test_a_pod_that_waits_for_its_servers_is_well(world: World) -> None:
+    port = free_port()
+    env = {"METRICS_PORT": str(port), "STUCK_AFTER": "12", "HSDS_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    with world.running("watcher.py", env=env) as watcher:
+        until(lambda: get(port)[0] == 200, watcher)
+        time.sleep(14)
+        assert get(port) == (200, "ok\n")
+        assert watcher.poll() is None
