@@ -50,14 +50,14 @@ def _null(value: object) -> object:
 
 def _no_port(value: object) -> object:
     """0 and null both mean: none."""
-    value = _null(value)
-    return None if value in (0, "0") and value is not False else value
+    return None if str(value).strip() == "0" else _null(value)
 
 
 Seconds = Annotated[float, _with_units(_TIME_UNITS, "time"), Field(gt=0)]
 Pause = Annotated[float, _with_units(_TIME_UNITS, "time"), Field(ge=0)]
 Size = Annotated[int, _with_units(_SIZE_UNITS, "size"), Field(gt=0)]
 Text = Annotated[str, Field(min_length=1)]
+OptionalPort = Annotated[Annotated[int, Field(ge=1, le=65535)] | None, BeforeValidator(_no_port)]
 OptionalText = Annotated[str | None, BeforeValidator(_null)]
 
 
@@ -93,9 +93,9 @@ class Config(BaseModel):
     lease_time: Seconds = 120
     shutdown_grace: Pause = 25
     ready_timeout: Seconds = 300
-    metrics_port: Annotated[int | None, BeforeValidator(_no_port), Field(ge=1, le=65535)] = None
+    metrics_port: OptionalPort = None
     # above the longest single call: a store that takes connections and never answers is asked five times for a minute
-    stuck_after: Annotated[float, _with_units(_TIME_UNITS, "time"), Field(ge=1)] = 600
+    stuck_after: Seconds = 600
     hsload: Text = "hsload"
     hsdiff: Text = "hsdiff"
     diff_method: Literal["both", "hsdiff", "verify"] = "both"

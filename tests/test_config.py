@@ -194,3 +194,19 @@ def test_a_password_of_digits(tmp_path: Path) -> None:
 def test_there_is_no_option_for_the_password(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         read(tmp_path, GOOD, "--hs_password=x")
+
+
+@pytest.mark.parametrize("value", ["null", "0", '""'])
+def test_no_port_is_no_endpoint(tmp_path: Path, value: str) -> None:
+    assert read(tmp_path, GOOD + f"metrics_port: {value}\n").metrics_port is None
+    assert (
+        read(tmp_path, GOOD + "metrics_port: 9464\n", env={"METRICS_PORT": value.strip('"') or "null"}).metrics_port
+        is None
+    )
+
+
+def test_a_port_is_a_number_that_can_be_one(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD, env={"METRICS_PORT": "9464"}).metrics_port == 9464
+    assert "metrics_port: 70000 (in " in problems(tmp_path, GOOD + "metrics_port: 70000\n")
+    told = problems(tmp_path, GOOD, env={"METRICS_PORT": "tcp://10.0.0.1:9464"})
+    assert "metrics_port: 'tcp://10.0.0.1:9464' (in the environment) must be a whole number" in told

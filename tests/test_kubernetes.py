@@ -20,9 +20,14 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel, ConfigDict, Field
 
-from bucket_loader import __version__, child
+from bucket_loader import __version__, census, child
 from bucket_loader.config import KEYS, Config
+from bucket_loader.health import Pulse
+from bucket_loader.metrics import WatcherMetrics
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = {"load": "hsds-bucket-loader", "diff": "hsds-bucket-diff", "watch": "hsds-bucket-watch"}
@@ -31,6 +36,7 @@ VERSIONS = ("1.29", ".".join(kubernetes_validate.latest_version().split(".")[:2]
 # what is not a setting of ours but read by boto3, in our containers and in HSDS's
 AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 CA_BUNDLE = "/etc/hsds/one-certificate.pem"
+METRICS_PORT = "9464"
 LOADER_CONFIG, LOADER_SECRET, AWS_SECRET = "hsds-bucket-loader-config", "hs-loader-keys", "aws-auth-keys"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 HSDS_CONFIGS = {"hsds-config", "hsds-override"}  # as HSDS's own installation names them
@@ -183,11 +189,123 @@ def test_caches_fit_into_the_data_nodes_memory(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["load", "diff"])
-def test_no_other_pod_reaches_the_own_hsds(role: str) -> None:
+def test_no_other_pod_reaches_the_own_hsds_but_every_one_the_metrics(role: str) -> None:
     policy = next(item for item in manifests(role) if item["kind"] == "NetworkPolicy")
     assert policy["spec"]["podSelector"]["matchLabels"] == {"app": ROLES[role]}
     assert policy["spec"]["policyTypes"] == ["Ingress"]
-    assert "ingress" not in policy["spec"]
+    (port,) = containers(role)[role]["ports"]
+    assert policy["spec"]["ingress"] == [{"ports": [{"port": port["name"], "protocol": "TCP"}]}]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_probes_ask_where_the_program_listens(role: str) -> None:
+    worker = containers(role)[role]
+    (port,) = worker["ports"]
+    assert variables(worker)["METRICS_PORT"]["value"] == str(port["containerPort"]) == METRICS_PORT
+    assert port["containerPort"] not in (5101, 6101)
+    for name in ("startupProbe", "livenessProbe"):
+        assert worker[name]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    # what is silent for less than `stuck_after` is never restarted; the probes decide how soon after it
+    liveness = worker["livenessProbe"]
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] < Config.model_fields["stuck_after"].default
+    assert f"The manifests say {METRICS_PORT} (METRICS_PORT)" in (ROOT / "config.yml").read_text()
+
+
+def test_a_call_that_ends_by_itself_is_no_hang() -> None:
+    """S3 clients try five times, connect for up to 10 s and read for up to 60 s: nothing else here waits so long."""
+    longest_call = 5 * (10 + 60)
+    assert Config.model_fields["stuck_after"].default > longest_call + 60
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_a_drained_node_takes_some_pods_and_is_never_held_up(role: str) -> None:
+    budget = next(item for item in manifests(role) if item["kind"] == "PodDisruptionBudget")
+    assert budget["spec"]["selector"]["matchLabels"] == {"app": ROLES[role]}
+    # of one pod, rounded up, one; with minAvailable, a node with the only loader could not be drained
+    assert budget["spec"]["maxUnavailable"].endswith("%")
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_a_number_of_pods_that_was_scaled_outlives_the_next_apply(role: str) -> None:
+    assert "replicas" not in deployment(role)["spec"]
+    assert deployment("watch")["spec"]["replicas"] == 1
+
+
+# -- scaling with the backlog ------------------------------------------------------------------------------------------
+
+
+class Strict(BaseModel):
+    """Fields of KEDA's ScaledObject, by its definition of 2.20.2 (config/crd/bases/keda.sh_scaledobjects.yaml)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Target(Strict):
+    name: str = Field(min_length=1)
+
+
+class MetricsApi(Strict):
+    """What its metrics-api trigger reads; all values of a trigger are text."""
+
+    url: str
+    format: str
+    valueLocation: str
+    targetValue: str = Field(pattern=r"^\d+$")
+
+
+class Trigger(Strict):
+    type: str = Field(pattern="^metrics-api$")
+    name: str
+    metadata: MetricsApi
+
+
+class ScaledObjectSpec(Strict):
+    scaleTargetRef: Target
+    minReplicaCount: int = Field(ge=0)
+    maxReplicaCount: int = Field(ge=1)
+    pollingInterval: int = Field(ge=1)
+    cooldownPeriod: int = Field(ge=0)
+    triggers: list[Trigger] = Field(min_length=1)
+
+
+def scaled_objects() -> dict[str, ScaledObjectSpec]:
+    found = list(yaml.safe_load_all((ROOT / "k8s_autoscale.yml").read_text()))
+    for item in found:
+        assert (item["apiVersion"], item["kind"]) == ("keda.sh/v1alpha1", "ScaledObject")
+    return {item["metadata"]["name"]: ScaledObjectSpec.model_validate(item["spec"]) for item in found}
+
+
+def test_loaders_and_differs_scale_to_zero_and_back() -> None:
+    found = scaled_objects()
+    assert {name: spec.scaleTargetRef.name for name, spec in found.items()} == {
+        ROLES[role]: ROLES[role] for role in ("load", "diff")
+    }
+    assert {spec.minReplicaCount for spec in found.values()} == {0}
+
+
+def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
+    service = next(item for item in manifests("watch") if item["kind"] == "Service")
+    (port,) = service["spec"]["ports"]
+    (target,) = containers("watch")["watch"]["ports"]
+    assert service["spec"]["selector"] == deployment("watch")["spec"]["selector"]["matchLabels"]
+    assert (port["targetPort"], port["port"]) == (target["name"], target["containerPort"])
+    metrics = WatcherMetrics(Pulse(1))
+    metrics.counted(census.Census())
+    families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
+    states = {"load": ("new", "loading"), "diff": ("loaded", "checking")}
+    for role, spec in ((role, scaled_objects()[ROLES[role]]) for role in states):
+        assert [trigger.name for trigger in spec.triggers] == ["waiting", "in-work"]
+        for trigger, state in zip(spec.triggers, states[role], strict=True):
+            where = trigger.metadata
+            assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
+            assert where.format == "prometheus"
+            selector = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\}', where.valueLocation)
+            assert selector is not None
+            assert selector[3] == state
+            assert (selector[1], (selector[2], selector[3])) in samples
+        # pods that still have a row in work are not taken away
+        assert spec.triggers[1].metadata.targetValue == str(Config.model_fields["workers"].default)
 
 
 # -- names that agree --------------------------------------------------------------------------------------------------
@@ -263,9 +381,10 @@ def test_documents_name_what_is_there(path: Path) -> None:
     text = path.read_text()
     for name in set(re.findall(r"\b(?:k8s_\w+|make_configmap)\.(?:yml|sh)\b", text)):
         assert (ROOT / name).exists(), name
-    for name in set(re.findall(r"\bdeployments?/([\w-]+)", text)) - {"NAME", "hsds"}:
+    for name in set(re.findall(r"\b(?:deployments?|scaledobjects?)/([\w-]+)", text)) - {"NAME", "hsds"}:
         assert name in ROLES.values(), name
     known = {*ROLES.values(), LOADER_CONFIG, LOADER_SECRET, AWS_SECRET, *HSDS_CONFIGS, "hsds-bucket-loader"}
+    assert not set(re.findall(r"\b9\d\d\d\b", text)) - {METRICS_PORT, "9000"}
     for name in set(re.findall(r"(?<![\w/-])(?:hs-loader|aws-auth|hsds-bucket|hsds-config|hsds-override)[\w-]*", text)):
         assert name in known, name
 
