@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bucket_loader import __version__, census, child
 from bucket_loader.config import KEYS, Config
+from bucket_loader.configmap import ONE_CERTIFICATE
 from bucket_loader.health import Pulse
 from bucket_loader.metrics import WatcherMetrics
 
@@ -35,7 +36,6 @@ ROLES = {"load": "hsds-bucket-loader", "diff": "hsds-bucket-diff", "watch": "hsd
 VERSIONS = ("1.29", ".".join(kubernetes_validate.latest_version().split(".")[:2]))
 # what is not a setting of ours but read by boto3, in our containers and in HSDS's
 AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-CA_BUNDLE = "/etc/hsds/one-certificate.pem"
 METRICS_PORT = "9464"
 LOADER_CONFIG, LOADER_SECRET, AWS_SECRET = "hsds-bucket-loader-config", "hs-loader-keys", "aws-auth-keys"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -627,7 +627,7 @@ def test_config_map_is_applied_with_the_values_for_hsds(scripts: Scripts) -> Non
         "aws_s3_gateway": "http://minio:9000",
         "aws_region": "eu-west-1",
         "tgt_bucket": "target",
-        "aws_ca_bundle": CA_BUNDLE,
+        "aws_ca_bundle": ONE_CERTIFICATE,
     }
     assert "kubectl --namespace=ours\n" in scripts.argv
     assert "kubectl apply\n" in scripts.argv
@@ -647,8 +647,8 @@ def test_own_hsds_keeps_the_certificates_that_it_needs(
 ) -> None:
     run = scripts.make_configmap("-f", str(scripts.settings(aws_s3_gateway=gateway)), "--dry-run")
     assert ("aws_ca_bundle" not in yaml.safe_load(run.stdout)["data"]) is needs_certificates
-    (makes,) = [line for line in dockerfile() if Path(CA_BUNDLE).name in line]
-    assert f"/opt/hsds/{Path(CA_BUNDLE).name}" in makes
+    (makes,) = [line for line in dockerfile() if Path(ONE_CERTIFICATE).name in line]
+    assert f"/opt/hsds/{Path(ONE_CERTIFICATE).name}" in makes
     assert "COPY --from=build /opt/hsds /etc/hsds" in dockerfile()
 
 
@@ -680,6 +680,16 @@ def test_settings_that_pods_could_not_use_are_refused(scripts: Scripts, values: 
     assert "not-a-secret" not in run.stderr
     assert "Traceback" not in run.stderr
     assert scripts.applied == []
+
+
+def test_a_python_without_the_packages_is_one_line(scripts: Scripts) -> None:
+    bare = scripts.folder / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S -E "$@"\n')
+    bare.chmod(0o755)
+    run = scripts.make_configmap("-f", str(scripts.settings()), PYTHON=str(bare))
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert "lacks the packages" in line
 
 
 def test_config_map_of_no_file(scripts: Scripts) -> None:
