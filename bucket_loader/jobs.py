@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -17,6 +18,7 @@ from .states import CHECK, LOAD, State, Work
 from .tools import Judged, Mode, Tools, Verdict
 
 KeepGoing = Callable[[], bool]
+FLUSH_SECONDS = 600.0
 
 
 class Job(Protocol):
@@ -108,7 +110,7 @@ class LoadJob:
                 self._servers.check()
             return retry_or_fail(claim, self._servers.broken_life(lives) or judged, config)
         try:
-            pod.flush(domain)
+            self._flush(domain, keep_going)
             broken = self._servers.broken_life(lives)
             if broken:
                 self._remove_part(domain)
@@ -138,6 +140,23 @@ class LoadJob:
             mode = judged.next_mode
             judged = self._tools.load(key, domain, mode, keep_going)
         return mode, judged
+
+    def _flush(self, domain: str, keep_going: KeepGoing) -> None:
+        """Return when the domain is in storage. Raises CalledOff, or Unavailable after FLUSH_SECONDS.
+
+        A request for a flush waits for 10 s and is then answered with 500. A store that is slower than hsload still has
+        a whole cache to take: not to wait for it would be to load the file again, and again.
+        """
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while True:
+            try:
+                self._servers.pod.flush(domain)
+                return
+            except Unavailable as error:
+                if not error.status or time.monotonic() > deadline:
+                    raise
+            if not keep_going():
+                raise CalledOff
 
     def _forget_old(self, domain: str) -> None:
         """Delete a domain of an earlier load through the cluster's server.

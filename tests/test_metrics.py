@@ -68,7 +68,7 @@ def families() -> dict[str, tuple[str, str]]:
 
 
 def test_guide_lists_every_metric_and_no_other() -> None:
-    rows = re.findall(r"^\| `(bucket_loader_\w+)` \| (\w+) \| ([\w`, ]*) \|", GUIDE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(bucket_loader_\w+)` \| (\w+) \| ([\w`, ]*)\|", GUIDE.read_text(), re.MULTILINE)
     listed = {name: (kind, labels.replace("`", "").strip()) for name, kind, labels in rows}
     assert listed == {
         name: ("gauge" if kind == "info" else kind, labels) for name, (kind, labels) in families().items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import time
@@ -12,6 +13,7 @@ import h5pyd
 import numpy as np
 import pytest
 
+from bucket_loader.local_servers import HsdsServer
 from bucket_loader.states import State
 from tests import files
 from tests.s3_proxy import s3_proxy
@@ -228,3 +230,27 @@ def test_a_server_that_goes_away_fails_no_file(world: World) -> None:
         world.servers.pod.restart()
     assert f"waiting: HSDS at {world.servers.pod.endpoint} is not READY" in output
     assert {row["state"] for row in world.rows().values()} == {"loaded"}
+
+
+def test_a_store_that_is_slower_than_hsload_is_waited_for(world: World) -> None:
+    """HSDS takes a load into its memory; to write it out may take longer than one request for a flush has."""
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        file["data"] = np.random.default_rng(0).random(50_000)
+    world.put("a.h5", body.getvalue())
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    settings = {"metadata_mem_cache_expire": 2}
+    with s3_proxy(world) as (store, gateway):
+        settings |= {"aws_s3_gateway": gateway}
+        with HsdsServer(world.servers.root, world.servers.s3, "target", {USER: PASSWORD}, "slow", settings) as pod:
+            store.fault = "stall"
+            env = {"HSDS_LOCAL": pod.endpoint, "LINK_FILES": "false", "LEASE_TIME": "60"}
+            with world.running("loader.py", "--once", env=env) as loader:
+                time.sleep(45)
+                assert world.rows()["a.h5"]["state"] == "loading"
+                store.fault = ""
+                log = loader.communicate(timeout=60)[0]
+    row = world.rows()["a.h5"]
+    assert (row["state"], row["loadattempts"]) == ("loaded", 1), log
+    assert log.count("load begins") == 1
