@@ -1,4 +1,4 @@
-"""The way of `make e2e` over a real cluster, with a kubectl that takes notes: no test here has a cluster.
+"""`make e2e` over a real cluster, with a kubectl that takes notes (no test here has a cluster); and when it is skipped.
 
 What is shown: the sequence of commands, that what they apply is valid for the API, and what is changed in the manifests
 (the image alone). That a cluster does with it what podman does is shown where E2E_IMAGE is set and kubectl reaches one.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pytest
 import yaml
 
 from tests.e2e import kubectl, run
-from tests.e2e.common import IMAGE, Failed, manifests
+from tests.e2e.common import IMAGE, ROOT, Failed, manifests
 
 # notes its arguments and input; answers what `answers.json` says for the first text of it that its arguments hold
 FAKE = """#!{python}
@@ -171,3 +172,11 @@ def test_a_command_that_fails_says_what_kubectl_said(recorder: Recorder) -> None
     with pytest.raises(Failed, match="forbidden"):
         place.scale("load", 2)
     assert shlex.split(recorder.calls[-1])[1:] == ["scale", "--replicas=2", "deployment/hsds-bucket-loader"]
+
+
+def test_a_machine_without_podman_is_skipped_loudly_and_left_as_it_is(tmp_path: Path) -> None:
+    env = {key: value for key, value in os.environ.items() if key != "CI"} | {"PATH": str(tmp_path)}
+    command = [sys.executable, str(ROOT / "tests" / "e2e" / "run.py")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("E2E SKIPPED, NOTHING WAS TESTED: podman, runc, debootstrap, catatonit missing: ")
