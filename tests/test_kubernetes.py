@@ -225,6 +225,16 @@ def test_a_number_of_pods_that_was_scaled_outlives_the_next_apply(role: str) -> 
     assert deployment("watch")["spec"]["replicas"] == 1
 
 
+def test_the_guides_pod_monitor_finds_all_pods() -> None:
+    guide = (ROOT / "docs" / "kubernetes.md").read_text()
+    (block,) = re.findall(r"(?:^    .*\n)*^    kind: PodMonitor\n(?:^    .*\n)*", guide, re.MULTILINE)
+    spec = yaml.safe_load(block)["spec"]
+    for role in ROLES:
+        labels = deployment(role)["spec"]["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
+        assert spec["podMetricsEndpoints"] == [{"port": containers(role)[role]["ports"][0]["name"]}]
+
+
 # -- scaling with the backlog ------------------------------------------------------------------------------------------
 
 
