@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import shtab
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -203,13 +204,15 @@ KEYS = tuple(Config.model_fields)
 _SECRETS = ("hs_password",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Give a command's parser `--config-dir` and one `--key=value` for each setting."""
+def add_options(parser: argparse.ArgumentParser, listed: bool = False) -> None:
+    """Give a command's parser `--config-dir` and one `--key=value` for each setting, `listed` or not in its help."""
     group = parser.add_argument_group("settings", "each overrides a key of config.yml; see there for what they mean")
-    group.add_argument("--config-dir", metavar="DIR", help="folder with config.yml (and override.yml)")
+    folder = group.add_argument("--config-dir", metavar="DIR", help="folder with config.yml (and override.yml)")
+    folder.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    words = "a setting of config.yml" if listed else argparse.SUPPRESS
     for key in (*KEYS, *ALIASES):
         if key not in _SECRETS:  # a command line can be read by every user of the machine
-            group.add_argument(f"--{key}", dest=f"set_{key}", metavar="VALUE", help=argparse.SUPPRESS)
+            group.add_argument(f"--{key}", dest=f"set_{key}", metavar="VALUE", help=words)
 
 
 def load(options: argparse.Namespace, env: Mapping[str, str] | None = None) -> Config:

@@ -23,10 +23,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import report
 from .hsds import Hsds
 from .inventory import Inventory
 from .local_servers import HsdsServer, S3Server, ServerFailed
+from .report.summary import Summary, summarize
+from .report.terminal import summary_table
+from .report.words import amount, duration
 from .states import State
 
 ROOT = Path(__file__).resolve().parent.parent  # where the scripts are
@@ -75,10 +77,10 @@ def fill_bucket(s3: S3Server, bucket: str, folder: Path, console: Console) -> in
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     client = s3.client()
     total = sum(path.stat().st_size for path in files)
-    with console.status(f"uploading {len(files)} files, {report.amount(total)}"):
+    with console.status(f"uploading {len(files)} files, {amount(total)}"):
         for path in files:
             client.upload_file(str(path), bucket, path.relative_to(folder).as_posix())
-    console.print(f"bucket [bold]{bucket}[/] holds {len(files)} files, {report.amount(total)}")
+    console.print(f"bucket [bold]{bucket}[/] holds {len(files)} files, {amount(total)}")
     return len(files)
 
 
@@ -189,10 +191,10 @@ def run(files: Path | None, console: Console) -> int:
         summary = _follow(inventory, pods, console)
         pods.stop()
         console.print()
-        console.print(report.summary_table(summary, INVENTORY))
+        console.print(summary_table(summary, INVENTORY))
         for row in inventory.rows():
             reason = row.loadreason if row.state is State.LOAD_FAILED else row.diffresult
-            took = f"load {report.duration(row.loaddone - row.loadstart)}"
+            took = f"load {duration(row.loaddone - row.loadstart)}"
             line = f"  {row.state.label:<13} {row.filename:<36} {took:<9} {row.loadpodname}  {reason}"
             console.print(line, markup=False, soft_wrap=True)
     verified = summary.counts[State.VERIFIED]
@@ -216,14 +218,14 @@ def _config(folder: Path) -> Path:
     return place
 
 
-def _follow(inventory: Inventory, pods: Pods, console: Console) -> report.Summary:
+def _follow(inventory: Inventory, pods: Pods, console: Console) -> Summary:
     """Show the progress until every row is finished."""
     columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         loads, checks = progress.add_task("loaded"), progress.add_task("verified")
         while True:
             pods.check()
-            summary = report.summarize(inventory)
+            summary = summarize(inventory)
             progress.update(loads, total=summary.rows or None, completed=summary.rows - summary.unloaded)
             progress.update(checks, total=summary.rows or None, completed=summary.rows - summary.unchecked)
             if summary.finished:

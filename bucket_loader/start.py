@@ -1,6 +1,6 @@
 """What every command does before its work: options, settings, log, servers; and how it ends.
 
-Exit statuses: 0 good, 1 something failed, 2 wrong usage or settings.
+Exit statuses: 0 good, 1 something failed, 2 wrong usage or settings, 130 ended by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from . import __version__, config, log
 from .child import CommandNotFound
+from .commands import Command
 from .config import Config, ConfigError
 from .health import PortTaken
 from .hsds import Hsds, HsdsError
@@ -22,25 +23,26 @@ from .observer import Observer
 from .shutdown import Stop
 from .source import Source, SourceError
 
+EXIT_STATUSES = "\nexit status: 0 good, 1 something failed, 2 wrong usage or settings, 130 ended by Ctrl-C\n"
 EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound, PortTaken)
 
 
-def parser(description: str, epilog: str = "") -> argparse.ArgumentParser:
-    """A command's parser, with --version and the settings' options."""
-    made = argparse.ArgumentParser(
-        description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    config.add_options(made)
+def parser(command: Command, prog: str) -> argparse.ArgumentParser:
+    """A program's parser, under the name that it was called by."""
+    made = argparse.ArgumentParser(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(made, command)
     return made
 
 
-def run(
-    made: argparse.ArgumentParser,
-    argv: Sequence[str] | None,
-    body: Callable[[argparse.Namespace, Config], int],
-    desktop: bool = False,
-) -> int:
+def add_options(made: argparse.ArgumentParser, command: Command, all_listed: bool = False) -> None:
+    """Give a parser a program's words and options, --version and the settings (`all_listed`: in its help, too)."""
+    made.description, made.epilog = command.description, command.examples + EXIT_STATUSES
+    made.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    command.add_options(made)
+    config.add_options(made, all_listed)
+
+
+def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Command) -> int:
     """Run a command's body with its options and settings, and return its exit status.
 
     What an operator can mend is shown as one line, not as a stack trace. A desktop command's output is its result: it
@@ -52,6 +54,7 @@ def run(
     except ConfigError as error:
         print(f"{made.prog}: {error}", file=sys.stderr)
         return 2
+    desktop = command.desktop
     quiet = desktop and settings.log_level == "INFO"
     stream = sys.stderr if desktop else sys.stdout
     log.set_up("WARNING" if quiet else settings.log_level, stream, settings.log_format, settings.secrets())
@@ -60,7 +63,7 @@ def run(
     if not desktop:
         log.bind(pod=settings.pod_name)
     try:
-        return body(options, settings)
+        return command.body(options, settings)
     except EXPECTED as error:
         print(f"{made.prog}: {error}", file=sys.stderr, flush=True)
         return 1

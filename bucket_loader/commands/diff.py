@@ -1,0 +1,25 @@
+"""Checks loaded domains against their source files, and writes down the verdict."""
+
+from __future__ import annotations
+
+import argparse
+
+from .. import pod
+from ..config import Config
+from ..jobs import CheckJob
+from . import Command
+
+EXAMPLES = """\
+examples:
+  %(prog)s                                   as in a pod: check what is loaded until told to stop
+  %(prog)s --drain --hsds_local=null         from anywhere: check what is loaded now, then end
+"""
+
+
+def diff(options: argparse.Namespace, settings: Config) -> int:
+    return pod.work(options, settings, CheckJob)
+
+
+COMMAND = Command(
+    "Check the loaded domains of the inventory against their source files.", EXAMPLES, pod.add_options, diff
+)

@@ -1,0 +1,295 @@
+"""The page's charts as SVG, each with a title, a description and the same numbers as a table. Markup escapes text.
+
+They are drawn 420 units wide, so that their words can still be read on a phone. What belongs together has the same
+colour and a form of its own, because not everybody tells the colours apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from ..states import State
+from .history import History
+from .words import amount, duration
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 420, 52, 8, 10, 24
+BINS = 60
+MOST_PODS = 32
+_SIZES = [0, *(4**power for power in range(5, 21))]  # bounds of the size classes, 1 KiB and up
+
+Numbers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of the page. `note` says in words what the picture shows; `rows` are its numbers."""
+
+    name: str
+    title: str
+    note: str
+    svg: Markup
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Times:
+    """The span of time of all charts, in bins, and where a moment is drawn."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, max(end, start + BINS)
+        self.edges = np.linspace(self.start, self.end, BINS + 1).astype("f8")
+
+    @property
+    def bin_hours(self) -> float:
+        return (self.end - self.start) / BINS / 3600
+
+    def x(self, moment: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (moment - self.start) / (self.end - self.start)
+
+    def word(self, moment: float) -> str:
+        days = self.end - self.start > 20 * 3600
+        return datetime.fromtimestamp(moment).strftime("%m-%d %H:%M" if days else "%H:%M:%S")
+
+    def counts(self, moments: Numbers) -> Floats:
+        """How many of the moments are in each bin."""
+        return np.histogram(moments, self.edges)[0].astype("f8")
+
+    def axis(self, height: int) -> Markup:
+        made = Markup("")
+        for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+            moment = self.start + share * (self.end - self.start)
+            made += Markup('<text x="{:.0f}" y="{}" text-anchor="{}">{}</text>').format(
+                self.x(moment), height - 6, anchor, self.word(moment)
+            )
+        return made
+
+
+def span(history: History, now: int) -> Times | None:
+    """From the first load to the last event, or to now while something is left; None when nothing began."""
+    began = history.began()
+    if not began:
+        return None
+    ends = [history[name].max(initial=0) for name in ("loaddone", "diffdone")]
+    left = np.isin(history.state, [State.NEW, State.LOADING, State.LOADED, State.CHECKING]).any()
+    return Times(began, now if left else int(max(ends)) + 1)
+
+
+def charts(history: History, now: int) -> list[Chart]:
+    """All figures that there is something to draw for."""
+    times = span(history, now)
+    if times is None:
+        return []
+    made = [progress(history, times), pace(history, times), by_size(history), pods(history, times, now)]
+    return [chart for chart in made if chart is not None]
+
+
+def progress(history: History, times: Times) -> Chart:
+    failed = np.isin(history.state, [State.LOAD_FAILED, State.CHECK_FAILED])
+    ends = np.maximum(history["loaddone"], history["diffdone"])
+    series = {
+        "loaded": np.cumsum(times.counts(history["loaddone"][history.was_loaded()])),
+        "verified": np.cumsum(times.counts(history["diffdone"][history.state == State.VERIFIED])),
+        "failed": np.cumsum(times.counts(ends[failed])),
+    }
+    total = len(history.names)
+    note = f"Of {total:,} files, " + ", ".join(f"{int(values[-1]):,} {name}" for name, values in series.items())
+    return _over_time("progress", "Progress", f"{note}. A file that is loaded anew counts once.", series, times, total)
+
+
+def pace(history: History, times: Times) -> Chart:
+    ended = history["loaddone"][history.was_loaded() | (history.state == State.LOAD_FAILED)]
+    checked = history["diffdone"][np.isin(history.state, [State.VERIFIED, State.CHECK_FAILED])]
+    series = {
+        "loaded": times.counts(ended) / times.bin_hours,
+        "verified": times.counts(checked) / times.bin_hours,
+    }
+    top = max(float(values.max()) for values in series.values())
+    note = f"Files per hour: loads up to {series['loaded'].max():,.0f}, checks up to {series['verified'].max():,.0f}."
+    return _over_time("pace", "Throughput, files per hour", note, series, times, top)
+
+
+def _over_time(name: str, title: str, note: str, series: dict[str, Floats], times: Times, top: float) -> Chart:
+    height = 220
+    y = _scale(top, height)
+    body = _grid(top, y, lambda value: f"{value:,.0f}") + times.axis(height)
+    for number, (label, values) in enumerate(series.items()):
+        points = " ".join(
+            f"{times.x(edge):.1f},{y(value):.1f}" for edge, value in zip(times.edges[1:], values, strict=True)
+        )
+        first = f"{times.x(times.start):.1f},{y(0.0 if name == 'progress' else float(values[0])):.1f}"
+        body += Markup('<polyline class="line {}" points="{} {}"/>').format(label, first, points)
+        x = LEFT + 8 + number * 90
+        body += Markup('<line class="line {}" x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}">{}</text>').format(
+            label, x, x + 18, TOP + 4, TOP + 4, x + 23, TOP + 8, _LEGEND.get((name, label), label)
+        )
+    rows = [
+        [times.word(times.edges[index + 1]), *(f"{values[index]:,.0f}" for values in series.values())]
+        for index in range(BINS - 1, -1, -6)
+    ][::-1]
+    header = ["until", *(_LEGEND.get((name, label), label) for label in series)]
+    return Chart(name, title, note, _svg(name, title, note, height, body), header, rows)
+
+
+_LEGEND = {("pace", "loaded"): "loads", ("pace", "verified"): "checks"}
+
+
+def by_size(history: History) -> Chart | None:
+    """How long loads take, by the size of the file: the middle one, and the range without the extremes."""
+    ended = history.was_loaded() & (history["loadstart"] > 0)
+    took = np.maximum(history["loaddone"] - history["loadstart"], 0)[ended].astype("f8")
+    size = history["size"][ended]
+    if not len(took):
+        return None
+    classes = np.searchsorted(_SIZES, size, side="right") - 1
+    found = []
+    for one in np.unique(classes):
+        here = took[classes == one]
+        low, middle, high = np.percentile(here, [5, 50, 95])
+        rate = size[classes == one].sum() / max(here.sum(), 1.0)
+        found.append((_size_class(int(one)), len(here), low, middle, high, rate))
+    most = max(high for *_, high, _ in found)
+    most = max(most, 1.0)
+    height = TOP + 22 * len(found) + BOTTOM
+    left = 118
+
+    def x(seconds: float) -> float:
+        # many take a second, a few an hour: a linear scale would show the few alone
+        return left + (WIDTH - left - 64) * float(np.log1p(seconds) / np.log1p(most))
+
+    body = Markup("")
+    for number, (label, _, low, middle, high, _) in enumerate(found):
+        y = TOP + 22 * number
+        body += Markup(
+            '<text x="{}" y="{}" text-anchor="end">{}</text>'
+            '<rect class="range" x="{:.1f}" y="{}" width="{:.1f}" height="10"/>'
+            '<rect class="middle" x="{:.1f}" y="{}" width="4" height="16"/>'
+            '<text x="{:.1f}" y="{}">{}</text>'
+        ).format(
+            left - 8,
+            y + 13,
+            label,
+            x(low),
+            y + 4,
+            max(x(high) - x(low), 2),
+            x(middle) - 2,
+            y + 1,
+            max(x(high), x(middle)) + 7,
+            y + 13,
+            duration(middle),
+        )
+    body += Markup('<text x="{}" y="{}">seconds, on a logarithmic scale; times are to the second</text>').format(
+        LEFT, height - 6
+    )
+    note = "The mark is the median load, the bar reaches from 5 % to 95 % of the loads. " + "; ".join(
+        f"{label}: {duration(middle)}" for label, _, _, middle, _, _ in found
+    )
+    rows = [
+        [label, f"{count:,}", duration(low), duration(middle), duration(high), f"{amount(rate)}/s"]
+        for label, count, low, middle, high, rate in found
+    ]
+    title = "Load time by file size"
+    header = ["size", "loads", "5 %", "median", "95 %", "per load"]
+    return Chart("sizes", title, note, _svg("sizes", title, note, height, body), header, rows)
+
+
+def _size_class(number: int) -> str:
+    if number == 0:
+        return f"under {amount(_SIZES[1])}".replace(".0", "")
+    if number == len(_SIZES) - 1:
+        return f"over {amount(_SIZES[-1])}".replace(".0", "")
+    return f"{amount(_SIZES[number])} – {amount(_SIZES[number + 1])}".replace(".0", "")
+
+
+def pods(history: History, times: Times, now: int) -> Chart | None:
+    """When each pod was at work, from the last load and the last check of each row."""
+    busy: dict[int, dict[str, Floats]] = {}
+    counts: dict[int, list[int]] = {}
+    for kind, prefix, failed in (("load", "load", State.LOAD_FAILED), ("check", "diff", State.CHECK_FAILED)):
+        start, done, who = history[f"{prefix}start"], history[f"{prefix}done"], history[f"{prefix}podname"]
+        active = State.LOADING if kind == "load" else State.CHECKING
+        end = np.where((done == 0) & (history.state == active), now, done)
+        worked = (who > 0) & (start > 0) & (end >= start)
+        for pod in np.unique(who[worked]).tolist():
+            mine = worked & (who == pod)
+            busy.setdefault(pod, {})[kind] = _share(start[mine], end[mine], times)
+            count = counts.setdefault(pod, [0, 0, 0])
+            count[0 if kind == "load" else 1] += int((mine & (done > 0)).sum())
+            count[2] += int((mine & (history.state == failed)).sum())
+    if not busy:
+        return None
+    order = sorted(busy, key=lambda pod: history.pods.all[pod])
+    shown = order[:MOST_PODS]
+    left, height = 118, TOP + 20 * len(shown) + BOTTOM + 4
+    width = (WIDTH - left - RIGHT) / BINS
+    body = Markup("")
+    for number, pod in enumerate(shown):
+        y = TOP + 20 * number
+        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(
+            left - 8, y + 12, _short(history.pods.all[pod])
+        )
+        for kind, share in busy[pod].items():
+            for place in np.flatnonzero(share > 0):
+                body += Markup(
+                    '<rect class="{}" x="{:.1f}" y="{}" width="{:.2f}" height="14" fill-opacity="{:.2f}"/>'
+                ).format(kind, left + place * width, y + 1, width + 0.2, 0.25 + 0.75 * share[place])
+    for moment, anchor, x in ((times.start, "start", left), (times.end, "end", WIDTH - RIGHT)):
+        body += Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
+            x, height - 6, anchor, times.word(moment)
+        )
+    hidden = f" The first {MOST_PODS} of {len(order)} are drawn." if len(order) > MOST_PODS else ""
+    note = f"When each of {len(order)} pods was at work: the darker, the more of the time.{hidden}"
+    rows = [
+        [history.pods.all[pod], *(f"{count:,}" for count in counts[pod]), f"{100 * _mean(busy[pod]):.0f} %"]
+        for pod in order
+    ]
+    title = "Pods over time"
+    header = ["pod", "loads", "checks", "failed", "busy"]
+    return Chart("pods", title, note, _svg("pods", title, note, height, body), header, rows)
+
+
+def _mean(shares: dict[str, Floats]) -> float:
+    return float(np.minimum(sum(shares.values(), np.zeros(BINS)), 1).mean())
+
+
+def _share(start: Numbers, end: Numbers, times: Times) -> Floats:
+    """How much of each bin the spans fill, 0 to 1."""
+    width = (times.end - times.start) / BINS
+    filled = np.zeros(BINS)
+    for index in range(BINS):
+        low, high = times.edges[index], times.edges[index + 1]
+        # a load of under a second starts and ends in the same one, and was still work
+        filled[index] = np.clip(np.minimum(end + 0.5, high) - np.maximum(start, low), 0, None).sum() / width
+    return np.minimum(filled, 1.0)
+
+
+def _short(name: str) -> str:
+    """The end of a pod's name, which tells it from the others."""
+    return name if len(name) <= 16 else f"…{name[-15:]}"
+
+
+def _scale(top: float, height: int) -> Callable[[float], float]:
+    return lambda value: height - BOTTOM - (height - TOP - BOTTOM - 16) * float(value) / max(top, 1e-9)
+
+
+def _grid(top: float, y: Callable[[float], float], word: Callable[[float], str]) -> Markup:
+    made = Markup("")
+    for share in (0.0, 0.5, 1.0):
+        made += Markup(
+            '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+            '<text x="{}" y="{:.1f}" text-anchor="end">{}</text>'
+        ).format(LEFT, WIDTH - RIGHT, y(share * top), y(share * top), LEFT - 5, y(share * top) + 4, word(share * top))
+    return made
+
+
+def _svg(name: str, title: str, note: str, height: int, body: Markup) -> Markup:
+    return Markup(
+        '<svg viewBox="0 0 {} {}" role="img" aria-labelledby="{}-title {}-note">'
+        '<title id="{}-title">{}</title><desc id="{}-note">{}</desc>{}</svg>'
+    ).format(WIDTH, height, name, name, name, title, name, note, body)
