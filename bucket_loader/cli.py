@@ -28,7 +28,7 @@ SCRIPTS = {
     "dump": "dump_inventory.py",
     "reset": "reset_inventory.py",
 }
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh")
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 EXAMPLES = """\
 examples:
@@ -40,7 +40,8 @@ examples:
 Each has a script of its own in the project's folder, too: make_inventory.py,
 watcher.py, loader.py, differ.py, dump_inventory.py, reset_inventory.py.
 
-exit status: 0 good, 1 something failed, 2 wrong usage or settings, 130 ended by Ctrl-C
+exit status: 0 good, 1 something failed, 2 wrong usage or settings,
+             130 ended by Ctrl-C
 """
 
 

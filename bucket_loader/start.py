@@ -23,7 +23,10 @@ from .observer import Observer
 from .shutdown import Stop
 from .source import Source, SourceError
 
-EXIT_STATUSES = "\nexit status: 0 good, 1 something failed, 2 wrong usage or settings, 130 ended by Ctrl-C\n"
+EXIT_STATUSES = """
+exit status: 0 good, 1 something failed, 2 wrong usage or settings,
+             130 ended by Ctrl-C
+"""
 EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound, PortTaken)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ def test_help_and_version(script: str) -> None:
     helped = subprocess.run([sys.executable, ROOT / script, "--help"], capture_output=True, text=True, env=env)
     assert helped.returncode == 0
     assert "examples:" in helped.stdout and "--config-dir" in helped.stdout
+    assert "exit status: 0 good, 1 something failed, 2 wrong usage or settings" in helped.stdout
     told = subprocess.run([sys.executable, ROOT / script, "--version"], capture_output=True, text=True, env=env)
     assert told.stdout.strip() == f"{script} {__version__}"
 
@@ -139,13 +141,18 @@ def test_dump_inventory_as_text_and_json(world: World) -> None:
     world.ok("watcher.py", "--once")
     world.ok("loader.py", "--drain")
     text = world.ok("dump_inventory.py")
-    assert "a b.h5  [loaded]" in text and "bad.h5  [load failed]" in text
-    assert text.splitlines()[-1] == "2 rows"
-    assert "+00:00" in text or "-0" in text or "+0" in text, "times come with their zone"
+    lines = text.splitlines()
+    assert "2 files, " in text and text.index("2 files, ") < text.index("a b.h5"), "the summary comes first"
+    assert any(line.startswith("loaded ") and line.endswith("  a b.h5") for line in lines)
+    assert any(line.startswith("load failed ") and line.endswith("  bad.h5") for line in lines)
+    assert lines[-1] == "2 rows" and "when (UTC" in text, "times come with their zone"
+    assert "\x1b" not in text, "no colours where it is piped"
     only = world.ok("dump_inventory.py", "--state", "load-failed", "--json").splitlines()
     assert [json.loads(line)["filename"] for line in only] == ["bad.h5"]
     assert json.loads(only[0])["state"] == "load failed"
-    assert "load failed        1" in world.ok("dump_inventory.py", "--summary")
+    assert re.search(r"load failed +1 ", world.ok("dump_inventory.py", "--summary"))
+    assert "1  load failed: " in world.ok("dump_inventory.py", "--failed")
+    assert world.ok("dump_inventory.py", "--csv", "--match", "a*").splitlines()[1].startswith("0,a b.h5,loaded,")
     piped = subprocess.run(
         f"{sys.executable} {ROOT / 'dump_inventory.py'} --json | head -1",
         shell=True,

@@ -11,8 +11,8 @@ from . import Command
 
 EXAMPLES = """\
 examples:
-  %(prog)s                                   as in a pod: check what is loaded until told to stop
-  %(prog)s --drain --hsds_local=null         from anywhere: check what is loaded now, then end
+  %(prog)s                               as in a pod, until told to stop
+  %(prog)s --drain --hsds_local=null     check what is loaded now, then end
 """
 
 

@@ -45,7 +45,13 @@ def add_options(made: argparse.ArgumentParser) -> None:
     html.complete = shtab.FILE  # type: ignore[attr-defined]
     how.add_argument("--json", action="store_true", help="one JSON object per line (also with --failed)")
     which = made.add_argument_group("which rows")
-    which.add_argument("--state", choices=LABELS, action="append", help="only rows in this state (may be repeated)")
+    which.add_argument(
+        "--state",
+        metavar="STATE",
+        choices=LABELS,
+        action="append",
+        help=f"only these (repeatable): {', '.join(LABELS)}",
+    )
     which.add_argument("--match", metavar="GLOB", action="append", default=[], help="only keys like this (repeatable)")
     which.add_argument("--pod", metavar="GLOB", action="append", default=[], help="only what this pod did (repeatable)")
     which.add_argument("--since", metavar="WHEN", type=_moment, help="only what changed since: 2h ago, or 2026-11-20")
@@ -83,7 +89,11 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
         options.limit,
     )
     if options.html:
-        print(page.write(options.html, inventory, chosen, title))
+        try:
+            print(page.write(options.html, inventory, chosen, title))
+        except OSError as error:
+            print(f"cannot write {options.html}: {error.strerror}", file=sys.stderr)
+            return 1
     elif options.failed:
         found = failures.groups(inventory, chosen)
         for line in failures.json_lines(found) if options.json else failures.lines(found):

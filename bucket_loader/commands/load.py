@@ -11,9 +11,9 @@ from . import Command
 
 EXAMPLES = """\
 examples:
-  %(prog)s                                   as in a pod: work until told to stop
-  %(prog)s --drain --hsds_local=null         from anywhere: load what is there, then end
-  %(prog)s --once --link_files=false         ingest the data of one file
+  %(prog)s                               as in a pod, until told to stop
+  %(prog)s --drain --hsds_local=null     load what is there, then end
+  %(prog)s --once --link_files=false     ingest the data of one file
 """
 
 

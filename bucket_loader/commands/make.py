@@ -11,9 +11,11 @@ from . import Command
 
 EXAMPLES = """\
 examples:
-  %(prog)s                                          as config.yml says
-  HSDS_ENDPOINT=https://hsds.example.org %(prog)s   from outside of the cluster
-  %(prog)s --force                                  replace the one that is there
+  %(prog)s           as config.yml says
+  %(prog)s --force   replace the one that is there
+
+  from outside of the cluster:
+  HSDS_ENDPOINT=https://hsds.example.org %(prog)s
 """
 
 

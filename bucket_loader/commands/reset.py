@@ -9,11 +9,11 @@ from . import Command
 
 EXAMPLES = """\
 examples:
-  %(prog)s --failed --dry-run         what would be tried again
-  %(prog)s --failed                   load, or check, again what failed
-  %(prog)s --stuck 60                 give back what has been in work for an hour without an end
-  %(prog)s --checks --yes             check everything that is loaded once more
-  %(prog)s --key 'climate/*.h5'       load these again from nothing
+  %(prog)s --failed --dry-run     what would be tried again
+  %(prog)s --failed               try again what failed
+  %(prog)s --stuck 60             give back what is in work for an hour
+  %(prog)s --checks --yes         check all that is loaded once more
+  %(prog)s --key 'climate/*.h5'   load these again from nothing
 """
 
 

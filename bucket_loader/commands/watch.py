@@ -9,8 +9,8 @@ from . import Command
 
 EXAMPLES = """\
 examples:
-  %(prog)s              as in a pod: scan the bucket again and again until told to stop
-  %(prog)s --once       one scan
+  %(prog)s          as in a pod: scan again and again until told to stop
+  %(prog)s --once   one scan
 """
 
 

@@ -187,9 +187,9 @@ def by_size(history: History) -> Chart | None:
     body += Markup('<text x="{}" y="{}">seconds, on a logarithmic scale; times are to the second</text>').format(
         LEFT, height - 6
     )
-    note = "The mark is the median load, the bar reaches from 5 % to 95 % of the loads. " + "; ".join(
-        f"{label}: {duration(middle)}" for label, _, _, middle, _, _ in found
-    )
+    ends = [found[0]] if len(found) == 1 else [found[0], found[-1]]
+    middles = ", ".join(f"{label}: {duration(middle)}" for label, _, _, middle, _, _ in ends)
+    note = f"The mark is the median load, the bar reaches from 5 % to 95 % of the loads. Median of {middles}."
     rows = [
         [label, f"{count:,}", duration(low), duration(middle), duration(high), f"{amount(rate)}/s"]
         for label, count, low, middle, high, rate in found
