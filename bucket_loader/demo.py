@@ -23,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from . import progress
 from .hsds import Hsds
 from .inventory import Inventory
 from .local_servers import HsdsServer, S3Server, ServerFailed
@@ -77,9 +78,8 @@ def fill_bucket(s3: S3Server, bucket: str, folder: Path, console: Console) -> in
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     client = s3.client()
     total = sum(path.stat().st_size for path in files)
-    with console.status(f"uploading {len(files)} files, {amount(total)}"):
-        for path in files:
-            client.upload_file(str(path), bucket, path.relative_to(folder).as_posix())
+    for path in progress.bar(files, f"uploading {len(files)} files, {amount(total)}", len(files), console):
+        client.upload_file(str(path), bucket, path.relative_to(folder).as_posix())
     console.print(f"bucket [bold]{bucket}[/] holds {len(files)} files, {amount(total)}")
     return len(files)
 
@@ -221,13 +221,13 @@ def _config(folder: Path) -> Path:
 def _follow(inventory: Inventory, pods: Pods, console: Console) -> Summary:
     """Show the progress until every row is finished."""
     columns = (TextColumn("{task.description:<8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        loads, checks = progress.add_task("loaded"), progress.add_task("verified")
+    with Progress(*columns, console=console) as bars:
+        loads, checks = bars.add_task("loaded"), bars.add_task("verified")
         while True:
             pods.check()
             summary = summarize(inventory)
-            progress.update(loads, total=summary.rows or None, completed=summary.rows - summary.unloaded)
-            progress.update(checks, total=summary.rows or None, completed=summary.rows - summary.unchecked)
+            bars.update(loads, total=summary.rows or None, completed=summary.rows - summary.unloaded)
+            bars.update(checks, total=summary.rows or None, completed=summary.rows - summary.unchecked)
             if summary.finished:
                 return summary
             time.sleep(0.5)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from . import start
+from . import progress, start
 from .config import Config
 from .inventory import Inventory, Row
 from .states import ACTIVE, State
@@ -56,7 +56,7 @@ def changes(
     """What a choice would change, and the chosen rows that a worker holds (which `force` adds to the former)."""
     now = time.time() if now is None else now
     wanted, held = [], []
-    for row in inventory.rows():
+    for row in progress.bar(inventory.rows(), "reading the inventory", inventory.count()):
         target = choice.target(row, now)
         if target is None or target is row.state:
             continue
@@ -83,7 +83,8 @@ def describe(wanted: Sequence[Change], held: Sequence[Row]) -> Iterator[str]:
 
 def put_back(inventory: Inventory, wanted: Sequence[Change]) -> int:
     """Put rows back; returns how many. A row that has changed since it was chosen is left alone."""
-    return sum(inventory.put_back(change.row, change.target) for change in wanted)
+    changes = progress.bar(wanted, "putting back", len(wanted))
+    return sum(inventory.put_back(change.row, change.target) for change in changes)
 
 
 def reset(options: argparse.Namespace, settings: Config) -> int:

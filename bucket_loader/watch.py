@@ -18,6 +18,7 @@ from .inventory import Inventory
 from .known import COLUMNS, Known, digests_of
 from .log import event
 from .observer import Observer
+from .progress import Ticker
 from .source import Source, SourceObject
 
 BATCH_ROWS = 1000
@@ -58,9 +59,12 @@ class Watcher:
         self._read_table(done)
         self._known.seen[:] = False
         fresh: list[SourceObject] = []
+        ticker = Ticker()
         for page in self._source.list_pages():
             self._observer.alive()
             done.listed += len(page)
+            if ticker.due():
+                event(logging.INFO, "scanning", listed=done.listed, added=done.added, last=page[-1].key if page else "")
             rows, fingerprints, news = self._known.compare(page)
             for place in news.tolist():
                 self._compare(int(rows[place]), page[place], int(fingerprints[place]), done)
@@ -97,9 +101,11 @@ class Watcher:
             self._settled += len(self._flushed)
 
     def _read_new_rows(self, done: Pass) -> None:
-        known = self._known
+        known, ticker = self._known, Ticker()
         for start, block in self._inventory.stream(COLUMNS, start=known.rows):
             self._observer.alive()
+            if ticker.due():
+                event(logging.INFO, "reading the inventory", rows=start)
             for row in known.extend(block).tolist():
                 # two watchers saw the key at once, or the answer to an append was lost
                 done.duplicates += self._inventory.drop_duplicate(row, int(block["rowid"][row - start]))

@@ -13,6 +13,7 @@ from rich.console import Console
 from .. import start
 from ..config import Config
 from ..inventory import Inventory
+from ..progress import busy
 from ..report import failures, page, rows, terminal
 from ..report.select import LABELS, SORTS, Selection, moment
 from ..report.select import rows as chosen_rows
@@ -90,12 +91,15 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
     )
     if options.html:
         try:
-            print(page.write(options.html, inventory, chosen, title))
+            with busy("reading the inventory"):
+                said = page.write(options.html, inventory, chosen, title)
         except OSError as error:
             print(f"cannot write {options.html}: {error.strerror}", file=sys.stderr)
             return 1
+        print(said)
     elif options.failed:
-        found = failures.groups(inventory, chosen)
+        with busy("reading the inventory"):
+            found = failures.groups(inventory, chosen)
         for line in failures.json_lines(found) if options.json else failures.lines(found):
             print(line)
     elif options.csv:
@@ -105,7 +109,8 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
             print(rows.json_line(row))
     else:
         watched = terminal.watch(inventory, console, title) if options.watch else None
-        summary = watched or summarize(inventory)
+        with busy("reading the inventory"):
+            summary = watched or summarize(inventory)
         console.print(terminal.summary_table(summary, title), crop=False)  # a key is shown whole
         if watched:
             return int(watched.failed > 0)

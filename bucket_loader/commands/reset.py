@@ -11,7 +11,7 @@ EXAMPLES = """\
 examples:
   %(prog)s --failed --dry-run     what would be tried again
   %(prog)s --failed               try again what failed
-  %(prog)s --stuck 60             give back what is in work for an hour
+  %(prog)s --stuck 60             give back what takes over an hour
   %(prog)s --checks --yes         check all that is loaded once more
   %(prog)s --key 'climate/*.h5'   load these again from nothing
 """
