@@ -4,6 +4,8 @@
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make faults           what happens when things die
+#   make browser          Chromium, for the tests of the report page
+#   make screens          the pictures of the README
 #   make lock             resolve the versions anew
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -18,10 +20,10 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
 UV_VERSION := 0.13.9
 FILES ?=
 
-.PHONY: help setup demo test check corpus faults e2e lint lock clean
+.PHONY: help setup demo test check corpus faults e2e screens browser lint lock clean
 
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -64,6 +66,18 @@ lock: pyproject.toml
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
 		--extra hsds --group dev --group demo pyproject.toml -o requirements.lock
+
+# the pictures of the README, from a real run
+screens: $(READY)
+	@timeout 900 $(BIN)/python docs/screens.py
+
+# Chromium and its driver, for the tests of the report page; without them these are skipped
+browser:
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core > /dev/null; \
+	else echo "install chromium and chromium-driver: the tests of the report page are skipped without them"; fi
 
 clean:
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

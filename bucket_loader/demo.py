@@ -169,18 +169,7 @@ def run(files: Path | None, console: Console) -> int:
             return 2
         hsds = Hsds(cluster.endpoint, USER, password)
         hsds.make_folders(FOLDER)
-        env = os.environ | s3.env()
-        env |= {
-            "CONFIG_DIR": str(_config(folder)),
-            "HSDS_ENDPOINT": cluster.endpoint,
-            "HSDS_LOCAL": pod.endpoint,
-            "HS_USERNAME": USER,
-            "HS_PASSWORD": password,
-            "AWS_S3_GATEWAY": s3.endpoint,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONUNBUFFERED": "1",
-        }
-        pods = Pods(folder, env)
+        pods = Pods(folder, environment(folder, s3, cluster, pod, password))
         console.print(pods.call("make_inventory.py").stdout.splitlines()[0])
         stack.callback(pods.stop)
         pods.start("watcher.py", "watcher")
@@ -206,6 +195,22 @@ def run(files: Path | None, console: Console) -> int:
     console.print(f"[bold {'green' if good else 'red'}]{words}[/] in {time.monotonic() - began:.0f} s")
     console.print(NEXT, markup=False, highlight=False, soft_wrap=True)
     return 0 if good else 1
+
+
+def environment(folder: Path, s3: S3Server, cluster: HsdsServer, pod: HsdsServer, password: str) -> dict[str, str]:
+    """What the scripts are started with; makes the folder of their settings."""
+    return {
+        **os.environ,
+        **s3.env(),
+        "CONFIG_DIR": str(_config(folder)),
+        "HSDS_ENDPOINT": cluster.endpoint,
+        "HSDS_LOCAL": pod.endpoint,
+        "HS_USERNAME": USER,
+        "HS_PASSWORD": password,
+        "AWS_S3_GATEWAY": s3.endpoint,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def _config(folder: Path) -> Path:

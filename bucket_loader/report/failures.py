@@ -18,7 +18,7 @@ FAILED = {State.LOAD_FAILED: LOAD, State.CHECK_FAILED: CHECK}
 _COLUMNS = ("filename", "loadreason", "loadstatus", "diffresult", "diffstatus")
 # what differs from file to file and says nothing about the cause, the longest first
 _VARYING = (
-    (re.compile(r"\b[a-z][a-z0-9+.-]*://\S+"), "URL"),
+    (re.compile(r"\b[a-z][a-z0-9+.-]*://\S*[^\s:,;.)'\"]"), "URL"),
     (re.compile(r"(['\"`]).*?\1"), "'…'"),
     (re.compile(r"(?<![\w.])(?:\.{0,2}/)[^\s,;:()']+"), "/…"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b[0-9a-f]{16,}\b", re.I), "ID"),

@@ -16,7 +16,7 @@ from ..states import CHECK, FINISHED, LOAD, State, Work
 from .select import SHOWABLE, Indices, Mask, column, is_active, present, read_at, real, states
 
 RECENT_SECONDS = 600  # what the pace is measured over
-ENOUGH_FILES = 5  # finished in that time, before it says anything
+ENOUGH_FILES = 10  # finished in that time, before it says anything
 ENOUGH_SECONDS = 30
 _COLUMNS = (
     *("state", "loadstart", "loaddone", "diffstart", "diffdone"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.color import ColorSystem
-from rich.console import Console, Group, OverflowMethod, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.style import Style
@@ -68,7 +68,7 @@ def summary_table(summary: Summary, title: str) -> RenderableType:
         table.add_row(state.label, f"{summary.counts[state]:,}", amount(summary.sizes[state]), share, style=style)
     table.add_section()
     table.add_row("all", f"{summary.rows:,}", amount(summary.bytes), "", style="bold")
-    parts: list[RenderableType] = [table, Text(headline(summary)), *map(Text, facts(summary))]
+    parts: list[RenderableType] = [table, *(_line(words) for words in (headline(summary), *facts(summary)))]
     if summary.pods:
         parts += [Text(), *(line for pod in summary.pods for line in pod_lines(pod, summary.now))]
     return Group(*parts)
@@ -79,8 +79,8 @@ def facts(summary: Summary) -> Iterator[str]:
     for name, pace in (("loads", summary.loads), ("checks", summary.checks)):
         if pace.known:
             yield (
-                f"{name} in the last {duration(pace.seconds)}: {pace.per_hour:,.0f} files/h, "
-                f"{amount(pace.bytes / pace.seconds)}/s of source files{_left(pace)}"
+                f"{name}, last {duration(pace.seconds)}: {pace.per_hour:,.0f} files/h, "
+                f"{amount(pace.bytes / pace.seconds)}/s{_left(pace)}"
             )
     if summary.retrying:
         yield f"{summary.retrying:,} files wait for another try"
@@ -98,17 +98,21 @@ def _left(pace: Pace) -> str:
     return f"; time left: {least}" if left[1] < left[0] * 1.2 else f"; time left: {least} to {most}"
 
 
+def _line(words: str, whole: bool = True) -> Text:
+    """One line, however long it is, or cut to the width of the terminal."""
+    return Text(words, no_wrap=True, overflow="ignore" if whole else "ellipsis")
+
+
 def pod_lines(pod: Pod, now: int, whole: bool = True) -> list[Text]:
     """What a pod did in the last minutes, and below it what it has in hand and for how long; cut to the terminal's
     width unless `whole`."""
-    overflow: OverflowMethod = "ignore" if whole else "ellipsis"
     first = f"{visible(pod.name)}: {pod.good:,} done, {pod.failed:,} failed in {duration(RECENT_SECONDS)}"
-    lines = [Text(first, no_wrap=True, overflow=overflow)]
+    lines = [_line(first, whole)]
     for task in pod.tasks:
         again = f" (attempt {task.attempt})" if task.attempt > 1 else ""
         silent = " (silent)" if task.abandoned else ""
         doing = f"{duration(max(now - task.began, 0)):>9}  {task.work.name} {amount(task.size):>9}{again}{silent}"
-        lines.append(Text(f"{doing}  {visible(task.key)}", no_wrap=True, overflow=overflow))
+        lines.append(_line(f"{doing}  {visible(task.key)}", whole))
     return lines
 
 
@@ -123,7 +127,7 @@ def live_view(summary: Summary, title: str, height: int) -> RenderableType:
         bar = ProgressBar(total=max(summary.rows, 1), completed=done)
         bars.add_row(name, bar, f"{done:,}/{summary.rows:,}", f"{share:>5}")
     words = [headline(summary), *facts(summary), ""]
-    above = [Text(title, style="bold"), *(Text(line, no_wrap=True, overflow="ellipsis") for line in words)]
+    above = [Text(title, style="bold"), *(_line(line, whole=False) for line in words)]
     # two lines are the bars', one is the prompt's, one says what is not shown
     room, below, hidden = height - len(above) - 4, list[Text](), 0
     for pod in sorted(summary.pods, key=lambda pod: (not pod.tasks, min((one.began for one in pod.tasks), default=0))):

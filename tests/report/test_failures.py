@@ -19,6 +19,7 @@ from bucket_loader.states import State
         ("took too long: 21600 s", "took too long: 60 s"),
         ("cannot read /data/a/b.h5", "cannot read /other/c.nc"),
         ("dataset '/a/b': 1.5e-3 != 7", 'dataset "/x": 2 != -1.25'),
+        ("Error opening file s3://a/b.h5: no", "Error opening file s3://c/d/e.nc: no"),
         ("GET http://10.0.0.1:5101/x?y=1 gave 503", "GET https://hsds/y gave 500"),
         ("token 0x7f3a21 of d41d8cd98f00b204e9800998ecf8427e", "token 0x1 of 9e107d9d372bb6826bd81d3542a419d6"),
     ],

@@ -82,7 +82,7 @@ def test_a_silent_worker_is_said(world: World) -> None:
     ("pace", "left"),
     [
         # too few, too short, nothing left, nothing done
-        (Pace(LOAD, files=4, since=0, now=100, files_left=9, bytes=4, bytes_left=9), None),
+        (Pace(LOAD, files=9, since=0, now=100, files_left=9, bytes=4, bytes_left=9), None),
         (Pace(LOAD, files=50, since=90, now=100, files_left=9, bytes=4, bytes_left=9), None),
         (Pace(LOAD, files=50, since=0, now=100, files_left=0), None),
         (Pace(LOAD, now=100, files_left=9), None),
@@ -100,9 +100,7 @@ def test_what_is_said_of_the_pace() -> None:
     summary = Summary(now=100, rows=20)
     summary.loads = Pace(LOAD, files=50, bytes=50 * 1024, since=0, now=100, files_left=10, bytes_left=40 * 1024)
     summary.checks = Pace(CHECK, files=2, since=0, now=100, files_left=10)
-    assert list(terminal.facts(summary)) == [
-        "loads in the last 1m 40s: 1,800 files/h, 512 B/s of source files; time left: 20s to 1m 20s"
-    ]
+    assert list(terminal.facts(summary)) == ["loads, last 1m 40s: 1,800 files/h, 512 B/s; time left: 20s to 1m 20s"]
 
 
 def test_the_summary_fits_80_columns_and_is_plain_when_piped() -> None:

@@ -1,0 +1,127 @@
+"""`make screens`: the pictures of the README, from a real run on this machine, with the real programs' output.
+
+The terminal's are SVG, made by rich from what the programs print; the page's are screenshots of Chromium.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bucket_loader import demo  # noqa: E402
+from bucket_loader.hsds import Hsds  # noqa: E402
+from bucket_loader.inventory import Inventory  # noqa: E402
+from bucket_loader.local_servers import HsdsServer, S3Server  # noqa: E402
+from bucket_loader.report import terminal  # noqa: E402
+from bucket_loader.report.summary import summarize  # noqa: E402
+from tests import browser  # noqa: E402
+
+IMAGES = ROOT / "docs" / "img"
+WIDTH, HEIGHT = 80, 24
+COPIES = 4  # of the demo's six files
+
+
+def fill(folder: Path) -> None:
+    """Files as the demo's, some of them broken: a picture without failures would hide a third of what there is."""
+    samples = folder / "samples"
+    for name in ("climate", "detector"):
+        (samples / name).mkdir(parents=True)
+    demo.sample_files(samples)
+    files = folder / "files"
+    for number in range(COPIES):
+        shutil.copytree(samples, files / f"2026-{number + 1:02}")
+    for number in range(3):
+        (files / f"2026-0{number + 1}" / "transfer.part.h5").write_bytes(b"not HDF5")
+
+
+def photograph(name: str, command: str, output: str) -> None:
+    """A terminal with a command and what it printed, as SVG."""
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True, color_system="truecolor")
+        console.print(Text(f"$ {command}", style="bold"))
+        console.print(Text.from_ansi(output.rstrip("\n")))
+    console.save_svg(str(IMAGES / f"{name}.svg"), title="")
+
+
+def browse(page: Path) -> None:
+    """The top of the page, in light and dark, and on a phone."""
+    shots = (("page", 1100, 1000, False), ("page-dark", 1100, 1000, True), ("phone", 390, 844, True))
+    for name, width, height, dark in shots:
+        with browser.chromium(width, height, dark) as driver:
+            driver.get(page.as_uri())
+            end = time.monotonic() + 30
+            while driver.execute_script("return document.documentElement.dataset.ready") != "yes":
+                if time.monotonic() > end:
+                    raise SystemExit(f"the page does not come up: {driver.get_log('browser')}")
+                time.sleep(0.1)
+            shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+            (IMAGES / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+
+
+def main() -> int:
+    password = secrets.token_urlsafe(12)
+    IMAGES.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsds-screens-")))
+        s3 = stack.enter_context(S3Server(folder))
+        for bucket in ("source", "target"):
+            s3.make_bucket(bucket)
+        cluster = stack.enter_context(HsdsServer(folder, s3, "target", {demo.USER: password}, "cluster"))
+        pod = HsdsServer(folder, s3, "target", {demo.USER: password}, "pod", {"metadata_mem_cache_expire": 2})
+        stack.enter_context(pod)
+        fill(folder)
+        demo.fill_bucket(s3, "source", folder / "files", Console())
+        hsds = Hsds(cluster.endpoint, demo.USER, password)
+        hsds.make_folders(demo.FOLDER)
+        env = demo.environment(folder, s3, cluster, pod, password)
+        pods = demo.Pods(folder, env)
+        stack.callback(pods.stop)
+        pods.call("make_inventory.py")
+        pods.start("watcher.py", "hsds-bucket-watch-6c9f7-k2x8p")
+        for name in ("4bq9z", "tw7lm"):
+            pods.start("loader.py", f"hsds-bucket-loader-7d9c6f8b5d-{name}")
+        pods.start("differ.py", "hsds-bucket-diff-5b8d44c6f7-9fjkx")
+        inventory = Inventory.open(hsds, demo.INVENTORY)
+        live = ""
+        while not (summary := summarize(inventory)).finished:
+            pods.check()
+            if len(summary.tasks) > 1 or not live:
+                console = Console(width=WIDTH, height=HEIGHT, force_terminal=True, color_system="truecolor")
+                with console.capture() as capture:
+                    console.print(terminal.live_view(summary, demo.INVENTORY, HEIGHT))
+                live = capture.get()
+            time.sleep(1)
+        pods.stop()
+        photograph("watch", "dump_inventory.py --watch", live)
+        colours = env | {"FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
+        for name, *arguments in (
+            ("dump", "--sort", "changed", "--limit", "6"),
+            ("failed", "--failed"),
+        ):
+            command = [sys.executable, str(ROOT / "dump_inventory.py"), *arguments]
+            done = subprocess.run(command, env=colours, cwd=ROOT, capture_output=True, text=True, check=True)
+            photograph(name, " ".join(["dump_inventory.py", *arguments]), done.stdout)
+        page = folder / "report.html"
+        pods.call("dump_inventory.py", "--html", str(page))
+        browse(page)
+    for image in sorted(IMAGES.iterdir()):
+        print(f"{image.relative_to(ROOT)}: {image.stat().st_size / 1024:.0f} KiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
