@@ -32,7 +32,7 @@ from tests import browser  # noqa: E402
 
 IMAGES = ROOT / "docs" / "img"
 WIDTH, HEIGHT = 80, 24
-COPIES = 4  # of the demo's six files
+COPIES = 2  # of the demo's six files
 
 
 def fill(folder: Path) -> None:
@@ -44,8 +44,8 @@ def fill(folder: Path) -> None:
     files = folder / "files"
     for number in range(COPIES):
         shutil.copytree(samples, files / f"2026-{number + 1:02}")
-    for number in range(3):
-        (files / f"2026-0{number + 1}" / "transfer.part.h5").write_bytes(b"not HDF5")
+    for number in range(COPIES):
+        (files / f"2026-{number + 1:02}" / "transfer.part.h5").write_bytes(b"not HDF5")
 
 
 def photograph(name: str, command: str, output: str) -> None:

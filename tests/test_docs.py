@@ -1,0 +1,177 @@
+"""Every command in the README and docs/: programs' options by their own parsers, and what the runbook says is printed.
+
+A block of the kind `console` has commands after `$ ` and what they print. They are run on real servers, on an inventory
+in the state that the runbook speaks of, and each line has to be printed, numbers and times aside.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from bucket_loader import cli, start
+from bucket_loader.inventory import COLUMNS, key_hash
+from bucket_loader.states import State
+from tests import files, weekend
+from tests.world import ROOT, Servers, World
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCRIPTS = {script: name for name, script in cli.SCRIPTS.items()}
+POD = "hsds-bucket-loader-7d9c6f8b5d-4bq9z"
+_CODE = re.compile(r"`([^`\n]+)`")
+_PROGRAM = re.compile(r"\b(?:" + "|".join(re.escape(name) for name in (*SCRIPTS, "hsds-bucket-loader")) + r")\b.*")
+
+
+def commands(page: Path) -> Iterator[str]:
+    """What is written as a command: lines of code blocks, and code within a sentence."""
+    fenced = False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            # what a program prints is no command
+            yield line.strip().removeprefix("$ ")
+        else:
+            yield from _CODE.findall(line)
+
+
+def programs(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """The calls of this project's programs on a page: name and arguments."""
+    for command in commands(page):
+        found = _PROGRAM.search(command.partition("  #")[0])
+        before = command[: found.start()] if found else ""
+        if not found or re.match(r"\S*(?::|\.py \d)", found[0]) or (before and not re.search(r"(?:^|[\s/=])$", before)):
+            continue
+        call = re.split(r"\s(?:\||>|&&)\s", found[0])[0]
+        if "[" in call or "…" in call:
+            continue  # the table of what there is
+        words = shlex.split(call)
+        if words[0] in SCRIPTS:
+            yield SCRIPTS[words[0]], words[1:]
+        elif len(words) > 1 and words[1] in cli.PROGRAMS:
+            yield words[1], words[2:]
+
+
+def examples(page: Path) -> Iterator[tuple[str, list[str]]]:
+    """The commands of `console` blocks, with the lines that they print."""
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+        for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            command, *lines = part.splitlines()
+            yield command, lines
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_programs_understand_each_command(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, arguments in programs(page):
+        command = import_module(f"bucket_loader.commands.{name}").COMMAND
+        try:
+            start.parser(command, cli.SCRIPTS[name]).parse_args(arguments)
+        except SystemExit as end:
+            assert end.code == 0, f"{name} {arguments}: {capsys.readouterr().err}"
+
+
+def test_commands_are_found() -> None:
+    found = [call for page in PAGES for call in programs(page)]
+    assert len(found) > 30 and {name for name, _ in found} == set(cli.PROGRAMS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_and_deployments_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    manifests = "".join(path.read_text() for path in ROOT.glob("k8s_*.yml"))
+    for command in commands(page):
+        if target := re.match(r"make ([a-z0-9]+)\b", command):
+            assert re.search(rf"^{target[1]}:", makefile, re.M), command
+        for deployment in re.findall(r"deployment/(\S+)", command):
+            assert f"name: {deployment}\n" in manifests, command
+        for manifest in re.findall(r"\bk8s_\w+\.(?:yml|sh)", command):
+            assert (ROOT / manifest).is_file(), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def situation(now: int) -> npt.NDArray[np.void]:
+    """The rows that the runbook speaks of."""
+    names = ["a", "b", "broken", "c", "empty", "d", "e", "tas", "big"]
+    rows = np.zeros(len(names), COLUMNS)
+    rows["filename"] = [f"2026/{name}.h5".encode() for name in names]
+    rows["keyhash"] = [key_hash(f"2026/{name}.h5").encode() for name in names]
+    rows["rowid"], rows["size"], rows["added"] = range(1, len(names) + 1), 5781, now - 7200
+    rows["loadstart"], rows["loaddone"] = now - 320, now - 312
+    rows["diffstart"], rows["diffdone"] = now - 300, now - 291
+    rows["state"], rows["loadattempts"], rows["diffattempts"] = State.VERIFIED, 1, 1
+    rows["loadpodname"], rows["diffpodname"] = POD.encode(), b"hsds-bucket-diff-5b8d44c6f7-9fjkx"
+    rows["diffresult"] = b"PASSED"
+    row = dict(zip(names, range(len(names)), strict=True))
+    for name in ("broken", "empty", "c", "d", "e"):
+        for column in ("diffstart", "diffdone", "diffattempts"):
+            rows[column][row[name]] = 0
+    for name in ("broken", "empty"):
+        rows["state"][row[name]] = State.LOAD_FAILED
+        rows["loadreason"][row[name]] = (
+            f"Error opening file s3://climate/2026/{name}.h5: Unable to synchronously open file "
+            "(file signature not found)"
+        ).encode()
+    rows["state"][row["c"]], rows["vanished"][row["c"]] = State.LOADED, now - 60
+    rows["state"][row["d"]], rows["loaddone"][row["d"]] = State.LOADING, 0
+    rows["loadstart"][row["d"]], rows["lease"][row["d"]] = now - 5400, now - 5340
+    rows["state"][row["e"]], rows["notbefore"][row["e"]] = State.NEW, now + 240
+    rows["loadstart"][row["e"]] = rows["loaddone"][row["e"]] = 0
+    rows["loadreason"][row["e"]] = b"HSDS at http://hsds:5101 answered 503 Service Unavailable to PUT datasets"
+    rows["state"][row["tas"]], rows["diffresult"][row["tas"]] = State.CHECK_FAILED, b"/tas[12]: 288.5 != nan"
+    rows["size"][row["big"]] = 2040109465
+    rows["loadstart"][row["big"]], rows["loaddone"][row["big"]] = now - 2000, now - 1148
+    rows["diffstart"][row["big"]], rows["diffdone"][row["big"]] = now - 900, now - 330
+    return rows
+
+
+def plain(line: str) -> str:
+    """A line without its numbers, spaces, and what is of the place."""
+    line = re.sub(r"http://localhost:\d+", "http://hsds:5101", line)
+    return " ".join(re.sub(r"\d+(?:[hms]\b)?(?:[ .,:-]+\d+[hms]?\b)*", "0", line).split())
+
+
+RUNBOOK = list(examples(ROOT / "docs" / "runbook.md"))
+
+
+@pytest.fixture(scope="module")
+def runbook(servers: Servers) -> World:
+    world = World.make(servers, "the runbook")
+    weekend.fill(world.make_inventory(), situation(int(time.time())))
+    return world
+
+
+@pytest.mark.parametrize(("command", "lines"), RUNBOOK, ids=[command for command, _ in RUNBOOK])
+def test_what_the_runbook_shows_is_what_is_printed(
+    command: str, lines: list[str], runbook: World, servers: Servers, tmp_path: Path
+) -> None:
+    script, *arguments = shlex.split(command)
+    world = runbook
+    if script in ("make_inventory.py", "watcher.py"):
+        world = World.make(servers, f"the runbook: {script}")
+        for number in range(5):
+            world.put(f"{number}.h5", files.GOOD["scalar.h5"])
+        if script == "watcher.py":
+            world.make_inventory()
+        else:
+            world.inventory_domain = "/home/admin/inventory.h5"
+    if "--html" in arguments:
+        arguments[arguments.index("--html") + 1] = str(tmp_path / "report.html")
+    done = world.run(script, *arguments)
+    assert done.returncode == 0, done.stderr
+    printed = {plain(line.replace(f"{tmp_path}/", "")) for line in done.stdout.splitlines()}
+    for line in lines:
+        assert plain(line) in printed, f"{line}\nis not among\n{done.stdout}"
