@@ -51,7 +51,7 @@ def fill(folder: Path) -> None:
 def photograph(name: str, command: str, output: str) -> None:
     """A terminal with a command and what it printed, as SVG."""
     with Path(os.devnull).open("w") as nowhere:
-        console = Console(record=True, width=WIDTH, file=nowhere, force_terminal=True, color_system="truecolor")
+        console = Console(record=True, width=WIDTH + 1, file=nowhere, force_terminal=True, color_system="truecolor")
         console.print(Text(f"$ {command}", style="bold"))
         console.print(Text.from_ansi(output.rstrip("\n")))
     console.save_svg(str(IMAGES / f"{name}.svg"), title="")

@@ -21,6 +21,7 @@ from .words import amount, duration
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 420, 52, 8, 10, 24
 BINS = 60
 MOST_PODS = 32
+FILES_PER_PEAK = 10  # what a point of the throughput is averaged over, at least
 _SIZES = [0, *(4**power for power in range(5, 21))]  # bounds of the size classes, 1 KiB and up
 
 Numbers = npt.NDArray[np.int64]
@@ -106,13 +107,24 @@ def progress(history: History, times: Times) -> Chart:
 def pace(history: History, times: Times) -> Chart:
     ended = history["loaddone"][history.was_loaded() | (history.state == State.LOAD_FAILED)]
     checked = history["diffdone"][np.isin(history.state, [State.VERIFIED, State.CHECK_FAILED])]
+    # of few files each would be a peak of its own
+    width = int(np.clip(BINS * FILES_PER_PEAK // max(len(ended), 1), 1, BINS // 3))
     series = {
-        "loaded": times.counts(ended) / times.bin_hours,
-        "verified": times.counts(checked) / times.bin_hours,
+        "loaded": _averaged(times.counts(ended) / times.bin_hours, width),
+        "verified": _averaged(times.counts(checked) / times.bin_hours, width),
     }
     top = max(float(values.max()) for values in series.values())
-    note = f"Files per hour: loads up to {series['loaded'].max():,.0f}, checks up to {series['verified'].max():,.0f}."
+    note = (
+        f"Loads up to {series['loaded'].max():,.0f}, checks up to {series['verified'].max():,.0f} files per hour, "
+        f"averaged over {duration(width * times.bin_hours * 3600)}."
+    )
     return _over_time("pace", "Throughput, files per hour", note, series, times, top)
+
+
+def _averaged(values: Floats, width: int) -> Floats:
+    """The mean of each bin and its neighbours, of those that there are at the ends."""
+    ones = np.ones(width)
+    return np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same")
 
 
 def _over_time(name: str, title: str, note: str, series: dict[str, Floats], times: Times, top: float) -> Chart:

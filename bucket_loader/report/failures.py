@@ -22,7 +22,7 @@ _VARYING = (
     (re.compile(r"(['\"`]).*?\1"), "'…'"),
     (re.compile(r"(?<![\w.])(?:\.{0,2}/)[^\s,;:()']+"), "/…"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b|\b[0-9a-f]{16,}\b", re.I), "ID"),
-    (re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?", re.I), "N"),
+    (re.compile(r"(?<!\bstatus )(?<!\bstatus \d)(?<!\bstatus \d\d)[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?", re.I), "N"),
 )
 
 

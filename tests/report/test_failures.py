@@ -29,7 +29,12 @@ def test_what_differs_from_file_to_file_is_taken_out(one: str, other: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("no such key", "no such bucket"), ("h5py: not an HDF5 file", "hsload: not an HDF5 file")]
+    ("one", "other"),
+    [
+        ("no such key", "no such bucket"),
+        ("exit status 1", "exit status 255"),
+        ("h5py: not an HDF5 file", "hsload: not an HDF5 file"),
+    ],
 )
 def test_what_is_different_stays_different(one: str, other: str) -> None:
     assert failures.normalised(one) != failures.normalised(other)
