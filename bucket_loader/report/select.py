@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import translate
@@ -19,12 +21,13 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import Seconds
-from ..inventory import COLUMNS, Inventory, Row, Rows, decode
+from ..inventory import COLUMNS, READ_ROWS, Inventory, Row, Rows, decode
 from ..states import ACTIVE, State
 
 SHOWABLE = tuple(state for state in State if state not in (State.BLANK, State.DUPLICATE))
 LABELS = {state.label.replace(" ", "-"): state for state in SHOWABLE}
 EVENTS = ("loadstart", "loaddone", "diffstart", "diffdone", "added", "vanished")  # what --since looks at
+READERS = 4  # requests under way at once while the whole table is read
 RUN_GAP = 256  # rows that are read along rather than asked around: a request costs more than a quarter of a chunk
 _OF_2021 = ("filename", "loadstart", "loaddone", "loadstatus", "diffstart", "diffdone", "diffstatus")
 
@@ -37,6 +40,35 @@ def present(inventory: Inventory, names: Sequence[str]) -> list[str]:
     has = cast("tuple[str, ...]", inventory.dtype.names)
     wanted = {*names, "state"} if "state" in has else {*names, *_OF_2021}
     return [name for name in has if name in wanted]
+
+
+def stream(inventory: Inventory, columns: Sequence[str]) -> Iterator[tuple[int, Rows]]:
+    """Those of the columns that there are, of the whole table, as (index of the first row, rows), in order.
+
+    Some requests are on their way at once: what takes long is that HSDS gets chunks from storage.
+    """
+    names, total = present(inventory, columns), inventory.count()
+    clones = [inventory.clone() for _ in range(min(READERS, -(-total // READ_ROWS)))]
+    idle, waiting = deque(clones), deque[tuple[int, Future[Rows]]]()
+
+    def read(start: int) -> Rows:
+        own = idle.popleft()  # sessions are not shared between threads
+        try:
+            return own.read(start, min(start + READ_ROWS, total), names)
+        finally:
+            idle.append(own)
+
+    pool = ThreadPoolExecutor(READERS)
+    try:
+        for start in range(0, total, READ_ROWS):
+            waiting.append((start, pool.submit(read, start)))
+            if len(waiting) > READERS:
+                first, block = waiting.popleft()
+                yield first, block.result()
+        for first, block in waiting:
+            yield first, block.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def column(block: Rows, name: str) -> npt.NDArray[Any]:
@@ -158,7 +190,7 @@ def chosen(inventory: Inventory, selection: Selection) -> Iterator[Indices]:
         yield _sorted(inventory, selection)
         return
     left = selection.limit
-    for start, block in inventory.stream(present(inventory, selection.columns)):
+    for start, block in stream(inventory, selection.columns):
         found = np.flatnonzero(selection.mask(block)) + start
         if left is not None:
             found = found[:left]
@@ -172,7 +204,7 @@ def _sorted(inventory: Inventory, selection: Selection) -> Indices:
     columns, key, largest_first = SORTS[selection.sort]
     places: list[Indices] = [np.zeros(0, "i8")]
     keys: list[npt.NDArray[Any]] = []
-    for start, block in inventory.stream(present(inventory, (*selection.columns, *columns))):
+    for start, block in stream(inventory, (*selection.columns, *columns)):
         found = np.flatnonzero(selection.mask(block))
         places.append(found + start)
         # names as objects: they take their length, not the column's

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..inventory import Inventory, Rows
 from ..states import CHECK, FINISHED, LOAD, State, Work
-from .select import SHOWABLE, Indices, Mask, column, is_active, present, read_at, real, states
+from .select import SHOWABLE, Indices, Mask, column, is_active, read_at, real, states, stream
 
 RECENT_SECONDS = 600  # what the pace is measured over
 ENOUGH_FILES = 10  # finished in that time, before it says anything
@@ -129,7 +129,7 @@ def summarize(inventory: Inventory, now: float | None = None) -> Summary:
     """Count the rows, and look closer at those in work and those of the last minutes."""
     summary = Summary(now=int(time.time() if now is None else now))
     near: list[Indices] = [np.zeros(0, "i8")]
-    for start, block in inventory.stream(present(inventory, _COLUMNS)):
+    for start, block in stream(inventory, _COLUMNS):
         near.append(np.flatnonzero(_count(summary, block)) + start)
     for pace in (summary.loads, summary.checks):
         pace.now = summary.now

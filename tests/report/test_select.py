@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from bucket_loader.inventory import Inventory, Row
-from bucket_loader.report.select import SORTS, Selection, moment, rows
+from bucket_loader.report.select import SORTS, Selection, moment, rows, stream
 from bucket_loader.states import State
 
 
@@ -81,6 +81,15 @@ def test_sorts(inventory: Inventory, sort: str, reverse: bool) -> None:
 @pytest.mark.parametrize("limit", [0, 1, 1500])
 def test_a_limit(inventory: Inventory, limit: int) -> None:
     assert list(rows(inventory, Selection(limit=limit))) == list(inventory.rows())[:limit]
+
+
+def test_a_table_of_many_requests_is_read_in_order(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bucket_loader.report.select.READ_ROWS", 128)
+    found = list(stream(inventory, ("size",)))
+    assert [start for start, _ in found] == list(range(0, inventory.count(), 128))
+    sizes = [int(size) for _, block in found for size in block["size"]]
+    assert sizes == [row.size for row in inventory.rows()]
+    assert len(list(rows(inventory, Selection(limit=5)))) == 5, "what is under way is given up at a limit"
 
 
 def test_nothing_chosen(inventory: Inventory) -> None:
