@@ -9,9 +9,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from .config import Config
+from .counts import of_domain
 from .hsds import Conflict, Hsds, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
 from .inventory import Claim, Outcome
 from .log import event
+from .look import Look
 from .shutdown import CalledOff
 from .source import Source, SourceObject
 from .states import CHECK, LOAD, State, Work
@@ -94,52 +96,75 @@ class LoadJob:
             return Outcome(State.LOAD_FAILED, 1, str(error))
 
     def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing) -> Outcome:
-        config, cluster, pod = self._config, self._servers.cluster, self._servers.pod
+        key, servers = claim.row.filename, self._servers
         try:
             self._forget_old(domain)
-            pod.make_folders(domain.rpartition("/")[0] + "/", below=config.tgt_folder)
+            servers.pod.make_folders(domain.rpartition("/")[0] + "/", below=self._config.tgt_folder)
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
-        lives = pod.lives()
-        mode, judged = self._run(claim.row.filename, domain, keep_going)
+        lives = servers.pod.lives()
+        mode, look, judged = self._run(key, domain, keep_going)
+        if judged.verdict is Verdict.GOOD:
+            judged = self._prove(key, domain, look, lives, keep_going)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if judged.verdict is not Verdict.GOOD:
             self._remove_part(domain)
             if judged.verdict is Verdict.TRY_AGAIN:
-                self._servers.check()
-            return retry_or_fail(claim, self._servers.broken_life(lives) or judged, config)
-        try:
-            self._flush(domain, keep_going)
-            broken = self._servers.broken_life(lives)
-            if broken:
-                self._remove_part(domain)
-                return retry_or_fail(claim, broken, config)
-            pod.read_root(domain)
-            if config.public_read:
-                # by the cluster's server: it then has the domain with these rights, and not one from before them
-                cluster.make_public(domain)
-            if cluster.root_of(domain) != pod.root_of(domain):
-                raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
-        except NotFound as error:
-            return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, str(error), 0), config)
-        if self._servers.source.look(claim.row.filename) != before:
+                servers.check()
+            return retry_or_fail(claim, servers.broken_life(lives) or judged, self._config)
+        if servers.source.look(key) != before:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")
         return Outcome(State.LOADED, 0, mode=mode.value, source=before)
 
-    def _run(self, key: str, domain: str, keep_going: KeepGoing) -> tuple[Mode, Judged]:
-        """Run hsload in the wanted mode, and in the next one where that cannot work."""
+    def _run(self, key: str, domain: str, keep_going: KeepGoing) -> tuple[Mode, Look | None, Judged]:
+        """Look at the file, then run hsload in the wanted mode, and in the next one where that cannot work."""
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
-        obstacle = self._tools.why_not_link(key, keep_going) if mode is Mode.LINK else ""
-        if obstacle:
-            judged = Judged(Verdict.BAD, 1, f"cannot be linked: {obstacle}", 0, Mode.INGEST)
+        look, judged = self._tools.look(key, keep_going)
+        if look is None and judged.verdict is not Verdict.BAD:
+            return mode, None, judged
+        if look and look.refusal:
+            return mode, look, Judged(Verdict.BAD, 1, look.refusal, judged.seconds)
+        if look and look.obstacle and mode is Mode.LINK:
+            judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, Mode.INGEST)
         else:
             judged = self._tools.load(key, domain, mode, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
             event(logging.INFO, "load goes on", mode=judged.next_mode.value, reason=judged.reason)
             mode = judged.next_mode
             judged = self._tools.load(key, domain, mode, keep_going)
-        return mode, judged
+        if judged.verdict is Verdict.GOOD and look and look.spoiled:
+            judged = self._tools.repair(key, domain, keep_going)
+        return mode, look, judged
+
+    def _prove(self, key: str, domain: str, look: Look | None, lives: dict[str, int], keep_going: KeepGoing) -> Judged:
+        """Is the domain in storage, has it all that the file has, and does everyone see it?"""
+        cluster, pod = self._servers.cluster, self._servers.pod
+        if look is None:
+            return Judged(Verdict.TRY_AGAIN, 1, "hsload read the file, and its objects could not be counted", 0)
+        try:
+            self._flush(domain, keep_going)
+            broken = self._servers.broken_life(lives)
+            if broken:
+                return broken
+            pod.read_root(domain)
+            lost = look.counts.missing_in(of_domain(pod, domain))
+            if lost:
+                return self._named(key, domain, f"hsload left the domain with {lost}", keep_going)
+            if self._config.public_read:
+                # by the cluster's server: it then has the domain with these rights, and not one from before them
+                cluster.make_public(domain)
+            if cluster.root_of(domain) != pod.root_of(domain):
+                raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
+        except NotFound as error:
+            return Judged(Verdict.TRY_AGAIN, 1, str(error), 0)
+        return Judged(Verdict.GOOD, 0, "", 0)
+
+    def _named(self, key: str, domain: str, lost: str, keep_going: KeepGoing) -> Judged:
+        """What is missing, by the full comparison. It may be whole the next time: an answer may have been lost."""
+        judged = self._tools.verify(key, domain, keep_going)
+        reason = lost if judged.verdict is Verdict.GOOD else f"{lost}: {judged.reason}"
+        return judged if judged.verdict is Verdict.CALLED_OFF else Judged(Verdict.TRY_AGAIN, 1, reason, judged.seconds)
 
     def _flush(self, domain: str, keep_going: KeepGoing) -> None:
         """Return when the domain is in storage. Raises CalledOff, or Unavailable after FLUSH_SECONDS.
@@ -200,28 +225,30 @@ class CheckJob:
         return retry_or_fail(claim, judged, self._config)
 
     def _compare(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
-        """The verdict of the configured methods.
+        """The verdict of the configured methods, with who gave it.
 
         With both, the full comparison has the last word: hsdiff alone called 15 of 147 good copies different (NaN,
-        empty selections, references …) and passed 3 with wrong attributes.
+        empty selections, references …) and passed 3 with wrong attributes. What a good run of hsdiff proved is not
+        compared again.
         """
         method = self._config.diff_method
-        by_hsdiff = None
-        if method != "verify":
-            by_hsdiff = self._tools.diff(key, domain, keep_going)
-            if by_hsdiff.verdict is Verdict.CALLED_OFF:
-                raise CalledOff
-            if method == "hsdiff":
-                return by_hsdiff
-        judged = self._tools.verify(key, domain, keep_going)
+        by_hsdiff = None if method == "verify" else self._tools.diff(key, domain, keep_going)
+        if by_hsdiff and by_hsdiff.verdict is Verdict.CALLED_OFF:
+            raise CalledOff
+        if by_hsdiff and method == "hsdiff":
+            good = by_hsdiff.verdict is Verdict.GOOD
+            return replace(by_hsdiff, reason="PASSED by hsdiff" if good else f"hsdiff: {by_hsdiff.reason}")
+        passed = by_hsdiff is not None and by_hsdiff.verdict is Verdict.GOOD
+        judged = self._tools.verify(key, domain, keep_going, after_hsdiff=passed)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
-        if by_hsdiff is None:
-            return judged
-        if judged.verdict is Verdict.GOOD and by_hsdiff.verdict is not Verdict.GOOD:
-            return replace(judged, reason=f"{judged.reason} by full comparison; hsdiff: {by_hsdiff.reason}")
-        if judged.verdict is Verdict.BAD and by_hsdiff.verdict is Verdict.GOOD:
-            return replace(judged, reason=f"{judged.reason} (hsdiff passed it)")
+        if judged.verdict is Verdict.GOOD:
+            words = "by hsdiff and a comparison of the rest" if passed else "by full comparison"
+            judged = replace(judged, reason=f"{judged.reason} {words}")
+        elif passed:
+            judged = replace(judged, reason=f"{judged.reason} (hsdiff passed it)")
+        if by_hsdiff and not passed:
+            judged = replace(judged, reason=f"{judged.reason}; hsdiff: {by_hsdiff.reason}")
         return judged
 
     def _replaced(self, claim: Claim) -> bool:

@@ -1,59 +1,131 @@
-"""`python -m bucket_loader.linkable SOURCE`: can a file be linked and read back? Exit status 0 yes, 1 no, 2 trouble.
+"""Can a dataset be linked and read back? HSDS takes the bytes of linked chunks as they lie in the file.
 
-HSDS reads linked chunks as they lie in the file and undoes gzip and shuffle, nothing else: each of the 40 filters and
-combinations that h5py and hdf5plugin write was linked and read back. hsload notices most of the others by itself, but
-links scale-offset data of the lossless kind without a word, and its readers then wait for ever.
+It undoes gzip and shuffle, nothing else: each of the 40 filters and combinations that h5py and hdf5plugin write was
+linked and read back. hsload notices some of what HSDS cannot read, and links the rest without a word: readers get an
+error, wait for ever, or get wrong values.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+import math
 
 import h5py
 
-from .verify.__main__ import open_source
-from .verify.report import Trouble
+from .verify import datatypes
+from .verify.datatypes import Type
+from .verify.source import shape_of
 
-DECODED = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE})
 # what has no more elements than this is copied and never linked
 COPIED_ELEMENTS = 512
+_UNDONE: tuple[list[str], ...] = ([], ["shuffle"], ["deflate"], ["shuffle", "deflate"])
+_NAMES = {h5py.h5z.FILTER_DEFLATE: "deflate", h5py.h5z.FILTER_SHUFFLE: "shuffle"}
+# HSDS 0.9.4 merges more than 10 small chunks of the file into one of its own, of up to 1 MiB, and names each of them in
+# the request to its data node, whose HTTP server refuses a line of more than 8,190 bytes
+_LISTED_CHUNKS, _MERGED_BYTES, _LINE_BYTES = 10, 1 << 20, 8190
+_REST_OF_LINE = 600
+_UNSET = len("0:0:")  # of a chunk without data
 
 
-def obstacles(file: h5py.File) -> Iterator[str]:
-    """The datasets that HSDS could not read through a link, each with its filters, in one line."""
-    found: list[str] = []
-
-    def look(name: str, item: object) -> None:
-        if not isinstance(item, h5py.Dataset) or (item.size or 0) <= COPIED_ELEMENTS:
-            return
-        plist = item.id.get_create_plist()
-        if plist.get_layout() != h5py.h5d.CHUNKED:
-            return
-        filters = [plist.get_filter(number) for number in range(plist.get_nfilters())]
-        unknown = [text.decode() or str(code) for code, _, _, text in filters if code not in DECODED]
-        if unknown:
-            found.append(f"dataset /{name} has chunks with {', '.join(unknown)}, which HSDS does not decode")
-
-    file.visititems(look)
-    yield from found
+def refusal(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    """Why a dataset cannot be loaded in any mode; an empty text when it can. Its data is in files out of reach."""
+    properties = dataset.get_create_plist()
+    if count := properties.get_external_count():
+        names = sorted({_text(properties.get_external(number)[0]) for number in range(count)})
+        return f"dataset {path} keeps its data in other files: {', '.join(names)}"
+    if properties.get_layout() == h5py.h5d.VIRTUAL:
+        sources = {_text(properties.get_virtual_filename(number)) for number in range(properties.get_virtual_count())}
+        if others := sorted(sources - {"."}):
+            return f"dataset {path} is virtual, with its data in other files: {', '.join(others)}"
+    return ""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 1:
-        print("usage: python -m bucket_loader.linkable SOURCE", file=sys.stderr)
-        return 2
-    try:
-        with open_source(given[0]) as file:
-            for line in obstacles(file):
-                print(line)
-                return 1
-    except Trouble as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+def obstacle(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    """Why a dataset could not be read through a link; an empty text when it can, or when it is copied anyway."""
+    shape = shape_of(dataset.get_space())
+    if not shape or math.prod(shape) <= COPIED_ELEMENTS:
+        return ""
+    properties = dataset.get_create_plist()
+    layout = properties.get_layout()
+    if layout == h5py.h5d.COMPACT:
+        return ""
+    form = datatypes.from_hdf5(dataset.get_type())
+    if form["class"] == "vlen" or form.get("length") == "variable":
+        return ""  # hsload copies these
+    if unlike := _not_as_stored(form):
+        return f"dataset {path} has {unlike}, which HSDS keeps in another form than the file"
+    if layout == h5py.h5d.VIRTUAL:
+        return f"dataset {path} is virtual: it has no data of its own to link to"
+    if layout == h5py.h5d.CHUNKED:
+        return _chunks(path, dataset, properties, shape)
+    return "" if dataset.get_offset() is not None else f"dataset {path} has no data in the file yet"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _not_as_stored(form: Type) -> str:
+    """What in a type makes its bytes in the file differ from those of HSDS."""
+    if form["class"] == "reference":
+        return "references"
+    if datatypes.is_variable(form):
+        return "members of variable length"
+    if "detail" in form or form.get("order") == "?":
+        return f"numbers of an unusual format ({form.get('detail', 'byte order')})"
+    if not datatypes.is_packed(form):
+        return "compounds with gaps between their members"
+    return next(filter(None, map(_not_as_stored, datatypes.parts(form))), "")
+
+
+def _chunks(path: str, dataset: h5py.h5d.DatasetID, properties: h5py.h5p.PropDCID, shape: tuple[int, ...]) -> str:
+    filters = [properties.get_filter(number) for number in range(properties.get_nfilters())]
+    names = [_NAMES.get(code) or name.decode("ascii", "replace") or str(code) for code, _, _, name in filters]
+    unknown = [name for name in names if name not in _NAMES.values()]
+    if unknown:
+        return f"dataset {path} has chunks with {', '.join(unknown)}, which HSDS does not decode"
+    if names not in _UNDONE:
+        return f"dataset {path} has the filters {', '.join(names)} in an order that HSDS does not undo"
+    return _as_they_lie(path, dataset, properties.get_chunk(), shape, names)
+
+
+def _as_they_lie(
+    path: str, dataset: h5py.h5d.DatasetID, chunk: tuple[int, ...], shape: tuple[int, ...], filters: list[str]
+) -> str:
+    """Look at each chunk's place in the file, which costs what hsload reads as well."""
+    item = dataset.get_type().get_size()
+    raw = math.prod(chunk) * item
+    merged = _merged(chunk, shape, item)
+    slots = math.prod(merged) // math.prod(chunk)
+    lines: dict[tuple[int, ...], int] = {}
+    stored = unfiltered = 0
+
+    def visit(info: h5py.h5d.StoreInfo) -> None:
+        nonlocal stored, unfiltered
+        stored += 1
+        # a file may leave its edge chunks unfiltered without saying so for each: gzip does not end at the same size
+        unfiltered += bool(info.filter_mask) or ("deflate" in filters and info.size == raw)
+        place = tuple(offset // extent for offset, extent in zip(info.chunk_offset, merged, strict=True))
+        lines[place] = lines.get(place, slots * _UNSET) + len(f"{info.byte_offset}:{info.size}:") - _UNSET
+
+    dataset.chunk_iter(visit)
+    if unfiltered:
+        return f"dataset {path} has {unfiltered} chunks that skipped a filter, which HSDS does not know"
+    if merged == chunk or stored <= _LISTED_CHUNKS:
+        return ""
+    if (longest := max(lines.values())) > _LINE_BYTES - _REST_OF_LINE:
+        return (
+            f"dataset {path} has {stored} chunks of {raw} bytes: HSDS names those of one read in a request of"
+            f" {longest + _REST_OF_LINE} bytes, and takes {_LINE_BYTES}"
+        )
+    return ""
+
+
+def _merged(chunk: tuple[int, ...], shape: tuple[int, ...], item: int) -> tuple[int, ...]:
+    """The shape of HSDS's chunk that stands for those of the file: doubled, last axis first, up to 1 MiB."""
+    out = list(chunk)
+    while math.prod(out) * item < _MERGED_BYTES:
+        axis = next((a for a in reversed(range(len(out))) if out[a] * 2 <= shape[a]), None)
+        if axis is None:
+            break
+        out[axis] *= 2
+    return tuple(out)
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name

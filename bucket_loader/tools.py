@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import child
 from .config import Config
+from .look import Look
 from .source import Source, inherited_env
 
 KeepGoing = Callable[[], bool]
@@ -116,14 +117,19 @@ class Tools:
         run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going, _is_logged)
         return judge_diff(run)
 
-    def why_not_link(self, key: str, keep_going: KeepGoing) -> str:
-        """Why an object cannot be linked and read back; an empty text when it can, or when hsload will tell."""
-        run = self._own("linkable", [self._source.url(key)], False, self._config.load_time_limit, keep_going)
-        return run.lines[0] if run.ending is child.Ending.EXITED and run.status == 1 and run.lines else ""
+    def look(self, key: str, keep_going: KeepGoing) -> tuple[Look | None, Judged]:
+        """What a load has to know of an object; None when it could not be read, and how that came."""
+        return judge_look(self._own("look", [self._source.url(key)], False, self._config.load_time_limit, keep_going))
 
-    def verify(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
-        """Compare an object with a domain in everything that a domain can hold."""
-        arguments = ["--quiet", *(["--strict"] if self._config.strict_diff else []), self._source.url(key), domain]
+    def repair(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
+        """Write the attributes that hsload spoils."""
+        arguments = [self._source.url(key), domain]
+        return judge_verify(self._own("repair", arguments, False, self._config.load_time_limit, keep_going))
+
+    def verify(self, key: str, domain: str, keep_going: KeepGoing, after_hsdiff: bool = False) -> Judged:
+        """Compare an object with a domain in everything that a domain can hold, or in what a good hsdiff left out."""
+        options = (["--strict"] if self._config.strict_diff else []) + (["--after-hsdiff"] if after_hsdiff else [])
+        arguments = ["--quiet", *options, self._source.url(key), domain]
         return judge_verify(self._own("verify", arguments, True, self._config.diff_time_limit, keep_going))
 
     def _own(
@@ -158,6 +164,16 @@ def judge_load(run: child.Finished, mode: Mode) -> Judged:
     if mode is Mode.LINK and unreadable:
         return Judged(Verdict.BAD, run.status, f"cannot be linked: {unreadable[0]}", run.seconds, Mode.INGEST)
     return Judged(Verdict.GOOD, 0, "", run.seconds)
+
+
+def judge_look(run: child.Finished) -> tuple[Look | None, Judged]:
+    """What a look at a file means. One that exits with another status than 0 leaves the word to hsload."""
+    early = _not_exited(run, [])
+    if early:
+        return None, early
+    if run.status == 0 and run.lines:
+        return Look.from_json(run.lines[-1]), Judged(Verdict.GOOD, 0, "", run.seconds)
+    return None, _failed(run, _telling(run.lines) or f"the look exited with status {run.status}", run.lines)
 
 
 def _next_mode(mode: Mode, reason: str) -> Mode | None:

@@ -25,6 +25,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--user", default=os.environ.get("HS_USERNAME"), help="default: HS_USERNAME")
     options.add_argument("--bucket", default=os.environ.get("HS_BUCKET"), help="default: HS_BUCKET")
     options.add_argument("--strict", action="store_true", help="what HSDS cannot hold is a difference, too")
+    options.add_argument(
+        "--after-hsdiff", action="store_true", help="leave out the values that a good run of hsdiff has compared"
+    )
     options.add_argument("--limit", type=int, default=20, help="stop after so many differences (default 20)")
     options.add_argument("--timeout", type=float, default=60.0, help="seconds of silence to wait for (default 60)")
     options.add_argument("--quiet", action="store_true", help="print the first line only")
@@ -65,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ) as domain,
             open_source(options.source) as source,
         ):
-            report = verify(source, domain, strict=options.strict, limit=options.limit)
+            report = verify(
+                source, domain, strict=options.strict, limit=options.limit, after_hsdiff=options.after_hsdiff
+            )
     except Trouble as error:
         print(f"trouble: {error}", file=sys.stderr)
         return 2

@@ -7,6 +7,7 @@ one side has found its partner on the other.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -47,17 +48,20 @@ def verify(
     strict: bool = False,
     limit: int = 20,
     max_bytes: int = 64 << 20,
+    after_hsdiff: bool = False,
     on_progress: Callable[[], None] | None = None,
 ) -> Report:
     """Compare a file with a domain, in both directions.
 
-    Stops after `limit` differences. Holds about `max_bytes` bytes of values at most. `on_progress` is called before
-    each request. Raises `Trouble` when the comparison cannot be made or finished.
+    Stops after `limit` differences. Holds about `max_bytes` bytes of values at most. `after_hsdiff`: hsdiff exited with
+    0 and said nothing, so that the values of integer datasets are known to be equal, and those of float datasets but
+    for the sign of zero. `on_progress` is called before each request. Raises `Trouble` when the comparison cannot be
+    made or finished.
     """
     report = Report()
     domain.on_request = on_progress
     try:
-        _Comparison(source, domain, Recorder(report, limit, strict), max_bytes).run()
+        _Comparison(source, domain, Recorder(report, limit, strict), max_bytes, after_hsdiff).run()
     except LimitReached:
         pass
     except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
@@ -70,8 +74,18 @@ def verify(
     return report
 
 
+def pair_up(source: h5py.File, domain: Domain) -> Objects:
+    """Which object of the domain stands for which of the file. Raises `Trouble`."""
+    comparison = _Comparison(source, domain, Recorder(Report(), sys.maxsize, strict=False), 0)
+    comparison.tree()
+    return comparison.objects
+
+
 class _Comparison:
-    def __init__(self, source: h5py.File, domain: Domain, record: Recorder, max_bytes: int) -> None:
+    def __init__(
+        self, source: h5py.File, domain: Domain, record: Recorder, max_bytes: int, after_hsdiff: bool = False
+    ) -> None:
+        self.after_hsdiff = after_hsdiff
         self.source, self.domain, self.record, self.report = source, domain, record, record.report
         self.max_bytes, self.block_bytes = max_bytes, max(1, max_bytes // 16)
         self.objects = Objects(source)
@@ -79,9 +93,14 @@ class _Comparison:
         self.timeouts = 0
 
     def run(self) -> None:
-        root = self.domain.root()
         if userblock := self.source.userblock_size:
             self.record.note("/", "user block", f"{userblock} bytes", "none")
+        for partners in self.tree():
+            self._object(partners)
+
+    def tree(self) -> list[Partners]:
+        """Pair the objects of both sides and compare their links."""
+        root = self.domain.root()
         key, kind = key_of(self.source.id, b"/")
         queue = deque([self.objects.pair("/", key, kind, root)])
         order: list[Partners] = []
@@ -90,8 +109,7 @@ class _Comparison:
             order.append(partners)
             if partners.kind == "group":
                 queue.extend(self._links(partners))
-        for partners in order:
-            self._object(partners)
+        return order
 
     # -- the tree
 
@@ -334,6 +352,10 @@ class _Comparison:
             return
         if len(grain) != len(ours.shape) or 0 in grain:
             grain = ours.chunks or ours.shape
+        if self.after_hsdiff and datatypes.is_plain(ours.form):
+            if ours.form["class"] == "integer":
+                return
+            reader.zeros_only = ours.form["class"] == "float"
         elements = max(1, self.block_bytes // reader.element_bytes)
         for selection in blocks(ours.shape, grain, elements, CHUNKS_PER_REQUEST):
             if not reader.compare(selection):
@@ -370,6 +392,7 @@ class _Reader:
         if not self.variable:
             size = max(datatypes.wire_dtype(form).itemsize for form in (pair.source, pair.domain))
         self.element_bytes = size
+        self.zeros_only = False  # values that are not zero are known to be equal
         self.allowed = 64 if self.variable else None  # elements that may be read at once, by what has been seen
 
     def compare(self, selection: tuple[slice, ...]) -> bool:
@@ -378,6 +401,8 @@ class _Reader:
         if self.allowed is not None and count > self.allowed:
             return all(self.compare(half) for half in halves(selection))
         owner, path = self.owner, self.partners.path
+        if self.zeros_only and not self._has_zeros(selection):
+            return True
         try:
             data = owner.domain.values(self.partners.identity, selection, owner.max_bytes // 4)
             theirs = values.from_bytes(data, self.pair.domain, count)
@@ -399,6 +424,14 @@ class _Reader:
         self._learn(count, len(data), ours)
         shape = tuple(s.stop - s.start for s in selection)
         return owner._compare(path, self.pair, ours, theirs, shape, tuple(s.start for s in selection))
+
+    def _has_zeros(self, selection: tuple[slice, ...]) -> bool:
+        """Whether a selection of the source has a zero, or cannot be read."""
+        try:
+            values = self.dataset.read(selection)
+        except (OSError, TypeError, ValueError):
+            return True
+        return not values.all()
 
     def _learn(self, count: int, size: int, ours: Array) -> None:
         if self.allowed is None or not count:

@@ -303,11 +303,18 @@ def _compound(source: Type, domain: Type, where: str) -> list[Mismatch]:
     found = []
     for mine, other in zip(source["members"], domain["members"], strict=True):
         found += compare_types(mine["type"], other["type"], where=f"{where} member {mine['name']}")
-    packed = sum(_stored_size(member["type"]) for member in source["members"])
-    if packed != source["size"] or [m["offset"] for m in source["members"]] != _packed_offsets(source):
+    if not is_packed(source):
         layout = f"{source['size']} bytes, offsets {[m['offset'] for m in source['members']]}"
         found.append(Mismatch(f"{where} layout", layout, "packed", note=True))
     return found
+
+
+def is_packed(form: Type) -> bool:
+    """Whether a compound's own members follow each other without gaps; True for any other type."""
+    if form["class"] != "compound":
+        return True
+    stored = sum(_stored_size(member["type"]) for member in form["members"])
+    return bool(stored == form["size"]) and [m["offset"] for m in form["members"]] == _packed_offsets(form)
 
 
 def _packed_offsets(form: Type) -> list[int]:

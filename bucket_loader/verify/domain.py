@@ -10,11 +10,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from .objects import COLLECTIONS
 from .report import Trouble
 
 LINKS_PAGE = 1000
 ATTRIBUTES_PAGE = 100  # they come with their values
-_COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}
 _PIECE = 1 << 20
 
 
@@ -184,7 +184,7 @@ class Domain:
 def _url(identity: str) -> str:
     if identity[:2] not in ("g-", "d-", "t-"):
         raise DomainReadError(f"object id {identity!r} is not one of HSDS")
-    return f"/{_COLLECTIONS[identity[0]]}/{identity}"
+    return f"/{COLLECTIONS[identity[0]]}/{identity}"
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,8 @@ import h5py
 
 from .source import Key, key_of
 
+COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}  # by the first letter of an object's id
+
 
 @dataclass(frozen=True)
 class Partners:
@@ -54,6 +56,12 @@ class Objects:
         target = bytes(reference).rstrip(b"\0").decode("ascii", "replace")
         partners = self._named(target)
         return f"reference to {partners.path if partners else target}" if target else "null reference"
+
+    def reference(self, reference: Any) -> str:
+        """A reference of the source as HSDS writes it: "" for a null one and for an object without a path."""
+        key = self._target(reference) if reference else None
+        known = self.by_key.get(key) if key else None
+        return f"{COLLECTIONS[known.identity[0]]}/{known.identity}" if known else ""
 
     def _named(self, target: str) -> Partners | None:
         return self.by_identity.get(target.rsplit("/", 1)[-1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -33,6 +35,32 @@ def key_of(where: Any, name: bytes | None = None) -> tuple[Key, str]:
     """The identity and the kind ("group", "dataset", "named type") of an object, or of the one with that name."""
     info = h5py.h5o.get_info(where, name) if name is not None else h5py.h5o.get_info(where)
     return (info.fileno, info.addr), _KINDS.get(info.type, f"object type {info.type}")
+
+
+@dataclass(frozen=True)
+class Item:
+    """An object of the file by the first path that leads to it; `links` counts those of a group (not user-defined)."""
+
+    path: str
+    kind: str
+    id: Identifier
+    links: int = 0
+
+
+def objects(file: h5py.File) -> Iterator[Item]:
+    """Every object that hangs on the root group, once; opens one after the other."""
+    root = key_of(file.id, b"/")[0]
+    seen, waiting = {root}, deque(["/"])
+    while waiting:
+        path = waiting.popleft()
+        obj = h5py.h5o.open(file.id, encode(path))
+        kind = key_of(obj)[1]
+        named = links(obj) if kind == "group" else {}
+        for name, link in named.items():
+            if link[0] == "hard" and (key := key_of(obj, encode(name))[0]) not in seen:
+                seen.add(key)
+                waiting.append(f"{path.rstrip('/')}/{name}")
+        yield Item(path, kind, obj, sum(link[0] != "user-defined" for link in named.values()))
 
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,79 @@
+"""`python -m bucket_loader.look SOURCE`: what a load has to know of a file before it begins, as one line of JSON.
+
+How much is in it (the domain must have as much afterwards), why it cannot be loaded or linked, and whether it has
+attributes that hsload writes with another type and that are to be written again. A child of the worker, because a
+broken file may crash or hang the HDF5 library. Exit status 0, or 2 when the file cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import h5py
+
+from .counts import Counts
+from .linkable import obstacle, refusal
+from .repair import spoiled
+from .verify.__main__ import open_source
+from .verify.report import Trouble, printable
+from .verify.source import objects
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen: why the file cannot be loaded (`refusal`) or linked (`obstacle`), both empty when it can.
+
+    `spoiled` is the number of attributes to write again.
+    """
+
+    counts: Counts
+    refusal: str = ""
+    obstacle: str = ""
+    spoiled: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Look:
+        """Raises ValueError or TypeError for anything else than the output of `to_json`."""
+        fields = json.loads(line)
+        return cls(**fields | {"counts": Counts(**fields["counts"])})
+
+
+def look(file: h5py.File) -> Look:
+    """Walk through a file's objects; reads their headers and no values."""
+    numbers = dict.fromkeys(asdict(Counts()), 0)
+    refused = hindered = ""
+    again = 0
+    for item in objects(file):
+        numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
+        numbers["links"] += item.links
+        numbers["attributes"] += h5py.h5a.get_num_attrs(item.id)
+        again += sum(1 for _ in spoiled(item.id))
+        if item.kind == "dataset":
+            path = printable(item.path)
+            refused = refused or refusal(path, item.id)
+            hindered = hindered or obstacle(path, item.id)
+    return Look(Counts(**numbers), refused, hindered, again)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 1:
+        print("usage: python -m bucket_loader.look SOURCE", file=sys.stderr)
+        return 2
+    try:
+        with open_source(given[0]) as file:
+            print(look(file).to_json())
+    except (Trouble, OSError, RuntimeError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

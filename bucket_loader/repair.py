@@ -1,0 +1,88 @@
+"""`python -m bucket_loader.repair SOURCE DOMAIN`: write again the attributes that hsload writes with another type.
+
+h5py hands over a scalar object reference and a scalar enum as plain values; hsload makes a text and a number of them,
+which say no longer what they are. HSDS can hold both. Exit status 0, or 2 when it could not be done.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import h5py
+
+from .hsds import Hsds, HsdsError
+from .verify import Domain, Trouble, datatypes
+from .verify.__main__ import open_source
+from .verify.compare import pair_up
+from .verify.datatypes import Type
+from .verify.objects import COLLECTIONS, Objects
+from .verify.source import Identifier, attribute_values, attributes, encode, shape_of
+
+
+def spoiled(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]:
+    """The attributes of an object that have to be written again: name, id and type."""
+    for name, attribute in attributes(obj):
+        kind = attribute.get_type()
+        code = kind.get_class()
+        if code not in (h5py.h5t.ENUM, h5py.h5t.REFERENCE) or shape_of(attribute.get_space()) != ():
+            continue
+        form = datatypes.from_hdf5(kind)
+        if (code == h5py.h5t.ENUM and not _is_bool(form)) or form.get("to") == "object":
+            yield name, attribute, form
+
+
+def _is_bool(form: Type) -> bool:
+    """h5py's own bool, for which numpy has a type."""
+    return bool(form["base"]["size"] == 1 and form["members"] == {"FALSE": 0, "TRUE": 1})
+
+
+def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
+    """The body of the request that makes such an attribute."""
+    if form["class"] == "enum":
+        base = form["base"]
+        letter = "I" if base["signed"] else "U"
+        integer = {"class": "H5T_INTEGER", "base": f"H5T_STD_{letter}{8 * base['size']}{base['order']}"}
+        return {"type": {"class": "H5T_ENUM", "base": integer, "mapping": form["members"]}, "value": int(value)}
+    return {
+        "type": {"class": "H5T_REFERENCE", "base": "H5T_STD_REF_OBJ"},
+        "value": pairs.reference(value),
+    }
+
+
+def repair(source: h5py.File, domain: Domain, hsds: Hsds) -> int:
+    """Write every spoiled attribute of a domain anew; returns how many. Raises HsdsError or Trouble."""
+    count = 0
+    pairs = pair_up(source, domain)
+    for partners in list(pairs.by_identity.values()):
+        obj = h5py.h5o.open(source.id, encode(partners.path))
+        for name, attribute, form in spoiled(obj):
+            value = attribute_values(attribute, form, ())[0]
+            path = f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}/attributes/{quote(name, safe='')}"
+            body = written(form, value, pairs) | {"shape": []}
+            hsds.request("PUT", path, domain.path, params={"replace": 1}, json_body=body)
+            count += 1
+    return count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 2:
+        print("usage: python -m bucket_loader.repair SOURCE DOMAIN", file=sys.stderr)
+        return 2
+    user, password = os.environ.get("HS_USERNAME", ""), os.environ.get("HS_PASSWORD", "")
+    hsds = Hsds(os.environ.get("HS_ENDPOINT", ""), user, password, os.environ.get("HS_BUCKET"))
+    try:
+        with Domain(hsds.endpoint, given[1], user, password, hsds.bucket) as domain, open_source(given[0]) as source:
+            print(f"{repair(source, domain, hsds)} attributes")
+    except (Trouble, HsdsError, OSError, RuntimeError, ValueError) as error:
+        print(f"attributes that hsload does not write cannot be written: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What a load sees of a file before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from bucket_loader.child import Ending, Finished
+from bucket_loader.counts import Counts
+from bucket_loader.look import Look, look, main
+from bucket_loader.tools import Verdict, judge_look
+from tests import files
+
+
+def test_each_object_is_counted_once(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = np.arange(5)
+        file["again"] = file["data"]
+        file["soft"], file["external"] = h5py.SoftLink("/data"), h5py.ExternalLink("other.h5", "/x")
+        file["type"] = np.dtype("i4")
+        file["loop"] = file["/"]
+        for number in range(2):
+            file.create_group(f"groups/{number}").attrs["number"] = number
+        file.attrs["title"] = "t"
+        assert look(file).counts == Counts(groups=4, datasets=1, types=1, links=9, attributes=3)
+
+
+def test_what_is_missing_is_told_in_numbers() -> None:
+    counts = Counts(groups=3, datasets=2, links=4)
+    assert counts.missing_in(counts) == ""
+    assert counts.missing_in(Counts(groups=3, datasets=1, links=3)) == "1 of 2 datasets, 3 of 4 links"
+
+
+def test_attributes_that_hsload_spoils_are_counted(tmp_path: Path) -> None:
+    colours = h5py.enum_dtype({"RED": 0, "GREEN": 1}, "i2")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        attrs = file.create_group("g").attrs
+        attrs["reference"] = file["g"].ref
+        attrs.create("colour", 1, dtype=colours)
+        attrs.create("colours", [1, 0], dtype=colours)
+        attrs["flag"], attrs["number"], attrs["references"] = True, 3, [file.ref]
+        assert look(file).spoiled == 2
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "good.h5").write_bytes(files.GOOD["chunked.h5"])
+    (tmp_path / "bad.h5").write_bytes(files.UNLINKABLE["lossless_offset.h5"])
+    (tmp_path / "broken.h5").write_bytes(b"x")
+    assert main([str(tmp_path / "good.h5")]) == 0
+    good = Look.from_json(capsys.readouterr().out)
+    assert good == Look(Counts(groups=1, datasets=1, links=1))
+    assert main([str(tmp_path / "bad.h5")]) == 0
+    assert "dataset /data has chunks with scaleoffset" in Look.from_json(capsys.readouterr().out).obstacle
+    assert main([str(tmp_path / "broken.h5")]) == 2
+    assert "file signature not found" in capsys.readouterr().err
+    assert main([]) == 2
+
+
+def test_a_look_that_came_to_no_end_is_a_verdict_and_one_that_could_not_read_is_left_to_hsload() -> None:
+    line = Look(Counts(groups=1)).to_json()
+    seen, judged = judge_look(Finished(Ending.EXITED, 0, 1.0, [line]))
+    assert seen == Look(Counts(groups=1)) and judged.verdict is Verdict.GOOD
+    seen, judged = judge_look(Finished(Ending.TOO_LONG, 15, 9.0))
+    assert seen is None and (judged.verdict, judged.reason) == (Verdict.TRY_AGAIN, "took too long: ended after 9 s")
+    seen, judged = judge_look(Finished(Ending.EXITED, 2, 1.0, ["s3://b/k cannot be read: file signature not found"]))
+    assert seen is None and judged.verdict is Verdict.BAD

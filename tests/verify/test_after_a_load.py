@@ -1,0 +1,60 @@
+"""What is done between hsload's end and "loaded": attributes are written again, objects are counted."""
+
+from __future__ import annotations
+
+import h5py
+import h5pyd
+import numpy as np
+import pytest
+
+from bucket_loader.counts import count, crawl, of_domain
+from bucket_loader.hsds import Hsds
+from bucket_loader.look import look
+from bucket_loader.repair import main
+
+from .conftest import BUCKET, PASSWORD, USER
+
+
+@pytest.fixture
+def hsds(verify_servers):
+    return Hsds(verify_servers.hsds.endpoint, USER, PASSWORD, BUCKET)
+
+
+def test_a_good_copy_has_as_many_of_each_as_its_file(base_file, base_domains, hsds):
+    with h5py.File(base_file) as file:
+        expected = look(file).counts
+    for name in base_domains.values():
+        assert of_domain(hsds, name) == expected
+        one_by_one = crawl(hsds, name, hsds.root_of(name))  # HSDS hands out up to 500 objects at once
+        assert count(one_by_one) == expected
+
+
+def test_an_object_that_is_linked_to_and_not_there_is_notcounted(verify_servers, hsds):
+    with verify_servers.open("/home/admin/gone.h5", "w") as domain:
+        identity = domain.create_dataset("data", data=np.arange(5)).id.uuid
+    whole = of_domain(hsds, "/home/admin/gone.h5")
+    hsds.request("DELETE", f"/datasets/{identity}", "/home/admin/gone.h5")
+    assert whole.missing_in(of_domain(hsds, "/home/admin/gone.h5")) == "0 of 1 datasets"
+
+
+def test_scalar_references_and_enums_are_written_again(verify_servers, hsds, tmp_path, monkeypatch):
+    colours = h5py.enum_dtype({"RED": 0, "GREEN": 7}, ">u2")
+    path = tmp_path / "spoiled.h5"
+    with h5py.File(path, "w") as file:
+        file["a/data"] = np.arange(3)
+        file["type"] = np.dtype("f4")
+        for owner in (file, file["a"], file["a/data"], file["type"]):
+            owner.attrs["target"], owner.attrs["self"] = file["a/data"].ref, file["a"].ref
+            owner.attrs["null"] = h5py.Reference()
+            owner.attrs.create("a colour ü", 7, dtype=colours)
+    name = verify_servers.load(path, "ingest")
+    assert {d.what for d in verify_servers.verify(path, name).differences} == {"type"}
+    for key, value in verify_servers.env().items():
+        monkeypatch.setenv(key, value)
+    assert main([str(path), name]) == 0
+    report = verify_servers.verify(path, name)
+    assert report.same, report.differences
+    with verify_servers.open(name, "r") as domain:
+        assert domain[h5pyd.Reference(domain["a/data"])].name == "/a/data"
+        assert domain[domain["a"].attrs["target"]].name == "/a/data"
+    assert main([str(path), "/home/admin/none.h5"]) == 2
