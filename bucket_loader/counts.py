@@ -34,7 +34,8 @@ def of_domain(hsds: Hsds, domain: str) -> Counts:
 
     One request up to 500 objects, which HSDS 0.9.4 hands out at once; one per object beyond.
     """
-    body = _get(hsds, "/", domain, "getobjs")
+    # with their attributes: without, HSDS answers from a cache that does not know them all
+    body = _get(hsds, "/", domain, "getobjs", "include_attrs")
     objects = body.get("domain_objs")
     return count(crawl(hsds, domain, body["root"]) if objects is None else objects)
 
@@ -54,9 +55,9 @@ def crawl(hsds: Hsds, domain: str, root: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _get(hsds: Hsds, url: str, domain: str, option: str) -> dict[str, Any]:
+def _get(hsds: Hsds, url: str, domain: str, *options: str) -> dict[str, Any]:
     # not the client's own JSON, which refuses the NaN of a fill value
-    return dict(json.loads(hsds.request("GET", url, domain, params={option: 1}).content))
+    return dict(json.loads(hsds.request("GET", url, domain, params=dict.fromkeys(options, 1)).content))
 
 
 def count(objects: dict[str, dict[str, Any]]) -> Counts:

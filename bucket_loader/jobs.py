@@ -135,6 +135,8 @@ class LoadJob:
             judged = self._tools.load(key, domain, mode, keep_going)
         if judged.verdict is Verdict.GOOD and look and look.spoiled:
             judged = self._tools.repair(key, domain, keep_going)
+        elif judged.verdict is Verdict.BAD and look and (object_named := self._tools.explain(key, keep_going)):
+            judged = replace(judged, reason=f"{object_named}; hsload: {judged.reason}")
         return mode, look, judged
 
     def _prove(self, key: str, domain: str, look: Look | None, lives: dict[str, int], keep_going: KeepGoing) -> Judged:

@@ -37,7 +37,7 @@ class Mode(Enum):
 
     LINK = "link"  # metadata and chunk locations, the data stays where it is
     INGEST = "ingest"  # all data, with the filters of the source
-    UNFILTERED = "unfilt"  # all data, without the source's filters
+    UNFILTERED = "unfilt"  # all data, with gzip instead of the source's filters
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ _UNREADABLE_LINKS = (
 )
 # what hsload says of layouts and filters that a link cannot describe; their data can be copied
 _UNLINKABLE = re.compile(r"unexpected dataset_offset|external raw data")
-_LOAD_OPTIONS = {Mode.LINK: ["--link"], Mode.INGEST: [], Mode.UNFILTERED: ["--ignore-filters"]}
+# with a filter of its own, hsload does not ask for bitshuffle, which it does even when told to ignore filters
+_LOAD_OPTIONS = {Mode.LINK: ["--link"], Mode.INGEST: [], Mode.UNFILTERED: ["--ignore-filters", "-z", "1"]}
+_UNKNOWN_FILTER = re.compile(r"Unknown compression|filter \{.*\} is not supported")
 _PASSING = re.compile(
     r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
     r"|Service Unavailable|(errno|status|status_code|status code):? ?50[0234]\b|:50[0234]$"
@@ -120,6 +122,11 @@ class Tools:
     def look(self, key: str, keep_going: KeepGoing) -> tuple[Look | None, Judged]:
         """What a load has to know of an object; None when it could not be read, and how that came."""
         return judge_look(self._own("look", [self._source.url(key)], False, self._config.load_time_limit, keep_going))
+
+    def explain(self, key: str, keep_going: KeepGoing) -> str:
+        """Which object of a file hsload could not load, and why; an empty text when that is not known."""
+        run = self._own("explain", [self._source.url(key)], False, self._config.load_time_limit, keep_going)
+        return run.lines[-1] if run.ending is child.Ending.EXITED and not run.status and run.lines else ""
 
     def repair(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
         """Write the attributes that hsload spoils."""
@@ -178,7 +185,7 @@ def judge_look(run: child.Finished) -> tuple[Look | None, Judged]:
 
 def _next_mode(mode: Mode, reason: str) -> Mode | None:
     """The mode in which a file may be loaded after all."""
-    if mode is not Mode.UNFILTERED and "Unknown compression" in reason:
+    if mode is not Mode.UNFILTERED and _UNKNOWN_FILTER.search(reason):
         return Mode.UNFILTERED
     if mode is Mode.LINK and _UNLINKABLE.search(reason):
         return Mode.INGEST

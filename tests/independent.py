@@ -13,9 +13,12 @@ from tests.world import PASSWORD, USER, World
 
 def compare(body: bytes, world: World, key: str) -> None:
     """Assert that every object of a file is in its domain, and every number of it."""
-    domain = h5pyd.File(
-        world.folder + key, "r", endpoint=world.servers.cluster.endpoint, username=USER, password=PASSWORD
-    )
+    compare_at(body, world.folder + key, world.servers.cluster.endpoint, PASSWORD)
+
+
+def compare_at(body: bytes, key: str, endpoint: str, password: str) -> None:
+    """The same for a domain on any server."""
+    domain = h5pyd.File(key, "r", endpoint=endpoint, username=USER, password=password)
     with h5py.File(io.BytesIO(body)) as source, domain:
 
         def look(name: str, item: object) -> None:

@@ -156,6 +156,11 @@ def test_what_the_full_comparison_says(status: int, output: str, verdict: Verdic
         (Mode.LINK, "ValueError: Unknown compression, expect one of the following values: ['lz4']", Mode.UNFILTERED),
         (Mode.INGEST, "ValueError: Unknown compression, expect one of the following values: ['lz4']", Mode.UNFILTERED),
         (Mode.UNFILTERED, "ValueError: Unknown compression, expect one of the following values: ['lz4']", None),
+        (
+            Mode.INGEST,
+            "OSError: filter {'class': 'H5Z_FILTER_BITSHUFFLE', 'id': 32008, 'name': 'bitshuffle'} is not supported",
+            Mode.UNFILTERED,
+        ),
         (Mode.LINK, "TypeError: Unknown link type", None),
     ],
 )

@@ -1,0 +1,122 @@
+"""`python -m bucket_loader.explain SOURCE`: which object of a file hsload could not load, and why, on one line.
+
+hsload ends with the message of whatever failed, which as a rule names neither the dataset nor the attribute. This does
+what hsload does, object by object, until something fails. Nothing is printed when nothing was found.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import h5py
+from h5pyd._hl.h5type import getTypeItem
+
+from .verify import datatypes
+from .verify.__main__ import open_source
+from .verify.datatypes import Type
+from .verify.report import Trouble, printable
+from .verify.source import Item, attributes, encode, links, objects
+
+_ARRAY_OF = ("integer", "float", "string", "array", "bitfield")
+# h5pyd puts an attribute's name into the address of its request as it is
+_IN_ADDRESSES = "%?#/"
+
+
+def reasons(file: h5py.File) -> Iterator[str]:
+    """Everything in a file that hsload was seen to fail at, in the order in which it comes to it."""
+    found = list(objects(file))
+    for item in found:
+        if item.kind != "group":
+            yield from _typed(
+                f"{item.kind} {item.path}", h5py.Dataset if item.kind == "dataset" else h5py.Datatype, item
+            )
+    for item in found:
+        yield from _attributes(item)
+    for item in found:
+        if item.kind == "group":
+            for name, link in links(item.id).items():
+                if link[0] == "user-defined":
+                    path = f"{item.path.rstrip('/')}/{name}"
+                    yield f"link {path} is user-defined (class {link[1]}): HSDS has no such links"
+    for item in found:
+        if item.kind == "dataset":
+            yield from _values(item)
+
+
+def _typed(name: str, kind: Any, item: Item) -> Iterator[str]:
+    form = datatypes.from_hdf5(item.id.get_type() if item.kind == "dataset" else item.id)
+    if limit := _limit(form):
+        yield f"{name} has {limit}"
+        return
+    try:
+        getTypeItem(kind(item.id).dtype)
+    except (OSError, TypeError, ValueError, KeyError, AttributeError) as error:
+        yield f"{name} has the type {datatypes.describe(form)}, which h5pyd cannot describe ({error})"
+
+
+def _limit(form: Type) -> str:
+    """What in a type HSDS 0.9 or h5pyd 0.24 cannot hold."""
+    kind = form["class"]
+    if kind == "reference" and form["to"] == "region":
+        return "region references, which HSDS cannot hold"
+    if kind == "array":
+        if form["base"]["class"] not in _ARRAY_OF:
+            return f"arrays of {datatypes.describe(form['base'])}, which HSDS cannot hold"
+        if datatypes.is_variable(form["base"]):
+            return "arrays of items of variable length, which HSDS cannot take"
+    if kind == "vlen" and datatypes.is_variable(form["base"]):
+        return "sequences of items of variable length, which HSDS cannot take"
+    return next(filter(None, map(_limit, datatypes.parts(form))), "")
+
+
+def _attributes(item: Item) -> Iterator[str]:
+    high = {"group": h5py.Group, "dataset": h5py.Dataset, "named type": h5py.Datatype}[item.kind](item.id)
+    for name, attribute in attributes(item.id):
+        where = f"attribute {name} of {item.path}"
+        form = datatypes.from_hdf5(attribute.get_type())
+        if limit := _limit(form):
+            yield f"{where} has {limit}"
+        elif any(letter in name for letter in _IN_ADDRESSES):
+            yield f"{where} has a character of {_IN_ADDRESSES} in its name, with which h5pyd cannot write it"
+        else:
+            try:
+                high.attrs[encode(name)]
+            except (OSError, TypeError, ValueError, KeyError) as error:
+                yield f"{where} of the type {datatypes.describe(form)} cannot be read by h5py ({error})"
+
+
+def _values(item: Item) -> Iterator[str]:
+    dataset = h5py.Dataset(item.id)
+    form = datatypes.from_hdf5(item.id.get_type())
+    if dataset.shape is None or 0 in dataset.shape:
+        return
+    if form["class"] == "array":
+        yield f"dataset {item.path} has an array type ({datatypes.describe(form)}), whose fill value hsload cannot use"
+    try:
+        dataset[tuple(0 for _ in dataset.shape)]
+    except (OSError, TypeError, ValueError) as error:
+        yield (
+            f"the values of dataset {item.path} of the type {datatypes.describe(form)} cannot be read by h5py ({error})"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if len(given) != 1:
+        print("usage: python -m bucket_loader.explain SOURCE", file=sys.stderr)
+        return 2
+    try:
+        with open_source(given[0]) as file:
+            first, *others = [*dict.fromkeys(reasons(file))] or [""]
+    except (Trouble, OSError, RuntimeError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    if first:
+        print(printable(first) + (f" (and {len(others)} more)" if others else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
