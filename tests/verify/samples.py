@@ -136,3 +136,26 @@ def write_base(path: Path) -> None:
         attrs["a b ü"] = 1
         for index in range(5):
             attrs[f"n{index}"] = index
+
+
+def write_quiet(path: Path) -> None:
+    """A file that hsdiff has nothing to say about: no NaN, no reference, no empty space."""
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        data.create_dataset("numbers", data=np.arange(2000).reshape(40, 50), chunks=(8, 10), maxshape=(None, 50))
+        data.create_dataset("floats", data=np.arange(2000.0).reshape(40, 50), chunks=(8, 10), compression="gzip")
+        data.create_dataset("halves", data=np.arange(6, dtype="f2"))
+        data.create_dataset("contiguous", data=np.arange(1000.0), fillvalue=-1.0)
+        data.create_dataset("scalar", data=np.int64(5))
+        data.create_dataset("colours", data=np.array([0, 1, -3, 1], "i2"), dtype=h5py.enum_dtype(COLOURS, "i2"))
+        data.create_dataset("records", data=np.array([(1, 0.0), (2, 2.5)], [("a", "i4"), ("b", "f8")]))
+        data.create_dataset("text", data=np.array([b"alpha", b"be", b""], "S8"))
+        data.create_dataset("words", data=[b"x", b"yy"], dtype=h5py.string_dtype("ascii"))
+        for name in ("numbers", "contiguous", "scalar", "colours"):
+            data[name].attrs["n"], data[name].attrs["list"] = np.int16(3), np.arange(4)
+        data.attrs["n"], data.attrs["title"] = 1.5, "a"
+        file["type"] = np.dtype([("a", "i4"), ("b", "f8")])
+        file["type"].attrs["unit"] = "m"
+        file["links/deep/hard"], file["soft"] = data["numbers"], h5py.SoftLink("/data/numbers")
+        file["external"] = h5py.ExternalLink("other.h5", "/a")
+        file.attrs["title"] = "quiet"
