@@ -1,13 +1,14 @@
 """`python -m bucket_loader.look SOURCE`: what a load has to know of a file before it begins, as one line of JSON.
 
 How much is in it (the domain must have as much afterwards), why it cannot be loaded or linked, and whether it has
-attributes that hsload writes with another type and that are to be written again. A child of the worker, because a
-broken file may crash or hang the HDF5 library. Exit status 0, or 2 when the file cannot be read.
+attributes that hsload writes with another type, or links that it leaves out, which are to be written again. A child of
+the worker, because a broken file may crash or hang the HDF5 library. Exit status 0, or 2 when the file cannot be read.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,14 +20,17 @@ from .linkable import obstacle, refusal
 from .repair import spoiled
 from .verify.__main__ import open_source
 from .verify.report import Trouble, printable
-from .verify.source import objects
+from .verify.source import attributes, objects
+
+# h5pyd puts an attribute's name into the address of its request as it is: it would end there, or be decoded
+_CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True)
 class Look:
     """What was seen: why the file cannot be loaded (`refusal`) or linked (`obstacle`), both empty when it can.
 
-    `spoiled` is the number of attributes to write again.
+    `spoiled` is the number of attributes and links to write again.
     """
 
     counts: Counts
@@ -53,7 +57,10 @@ def look(file: h5py.File) -> Look:
         numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
         numbers["links"] += item.links
         numbers["attributes"] += h5py.h5a.get_num_attrs(item.id)
-        again += sum(1 for _ in spoiled(item.id))
+        names = [printable(name) for name, _ in attributes(item.id)]
+        again += sum(1 for _ in spoiled(item.id)) + item.to_root
+        if cut := next(filter(_CUT.search, names), ""):
+            refused = refused or f"attribute {cut} of {printable(item.path)}: hsload would write it under another name"
         if item.kind == "dataset":
             path = printable(item.path)
             refused = refused or refusal(path, item.id)

@@ -1,7 +1,8 @@
-"""`python -m bucket_loader.repair SOURCE DOMAIN`: write again the attributes that hsload writes with another type.
+"""`python -m bucket_loader.repair SOURCE DOMAIN`: write again what hsload spoils and HSDS can hold.
 
 h5py hands over a scalar object reference and a scalar enum as plain values; hsload makes a text and a number of them,
-which say no longer what they are. HSDS can hold both. Exit status 0, or 2 when it could not be done.
+which say no longer what they are. Hard links to the root group it leaves out. Exit status 0, or 2 when it could not be
+done.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from .verify import Domain, Trouble, datatypes
 from .verify.__main__ import open_source
 from .verify.compare import pair_up
 from .verify.datatypes import Type
-from .verify.objects import COLLECTIONS, Objects
-from .verify.source import Identifier, attribute_values, attributes, encode, shape_of
+from .verify.objects import COLLECTIONS, Objects, Partners
+from .verify.source import Identifier, attribute_values, attributes, encode, key_of, links, shape_of
 
 
 def spoiled(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]:
@@ -54,18 +55,37 @@ def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
 
 
 def repair(source: h5py.File, domain: Domain, hsds: Hsds) -> int:
-    """Write every spoiled attribute of a domain anew; returns how many. Raises HsdsError or Trouble."""
+    """Write every spoiled attribute and every missing hard link of a domain; returns how many.
+
+    Raises HsdsError or Trouble.
+    """
     count = 0
     pairs = pair_up(source, domain)
     for partners in list(pairs.by_identity.values()):
         obj = h5py.h5o.open(source.id, encode(partners.path))
+        own = f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}"
+        for name, identity in _missing_links(partners, obj, domain, pairs):
+            hsds.request("PUT", f"{own}/links/{quote(name, safe='')}", domain.path, json_body={"id": identity})
+            count += 1
         for name, attribute, form in spoiled(obj):
             value = attribute_values(attribute, form, ())[0]
-            path = f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}/attributes/{quote(name, safe='')}"
+            path = f"{own}/attributes/{quote(name, safe='')}"
             body = written(form, value, pairs) | {"shape": []}
             hsds.request("PUT", path, domain.path, params={"replace": 1}, json_body=body)
             count += 1
     return count
+
+
+def _missing_links(partners: Partners, obj: Identifier, domain: Domain, pairs: Objects) -> Iterator[tuple[str, str]]:
+    """The hard links of a group that the domain does not have: name, and id of what they lead to."""
+    if partners.kind != "group":
+        return
+    there = {link["title"] for link in domain.links(partners.identity)}
+    for name, link in links(obj).items():
+        if link[0] == "hard" and name not in there:
+            found = pairs.by_key.get(key_of(obj, encode(name))[0])
+            if found:
+                yield name, found.identity
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hsds = Hsds(os.environ.get("HS_ENDPOINT", ""), user, password, os.environ.get("HS_BUCKET"))
     try:
         with Domain(hsds.endpoint, given[1], user, password, hsds.bucket) as domain, open_source(given[0]) as source:
-            print(f"{repair(source, domain, hsds)} attributes")
+            print(f"{repair(source, domain, hsds)} attributes and links")
     except (Trouble, HsdsError, OSError, RuntimeError, ValueError) as error:
-        print(f"attributes that hsload does not write cannot be written: {error}", file=sys.stderr)
+        print(f"what hsload left out cannot be written: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -51,10 +51,10 @@ class Judged:
     next_mode: Mode | None = None  # of a bad load: how it may go well
 
 
-# hsload goes on after these warnings; what they are about is not in the domain, or not as it was
+# hsload goes on after these warnings; what they are about is not in the domain, or not as it was (a hard link that it
+# leaves out is found by counting)
 _LOSSES = (
     "regionreference types not supported",
-    "could not find map item",
     "Unexpected link type",
     "not utf8 encodable",
     "No path found for ref object",
@@ -129,7 +129,7 @@ class Tools:
         return run.lines[-1] if run.ending is child.Ending.EXITED and not run.status and run.lines else ""
 
     def repair(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
-        """Write the attributes that hsload spoils."""
+        """Write the attributes that hsload spoils and the links that it leaves out."""
         arguments = [self._source.url(key), domain]
         return judge_verify(self._own("repair", arguments, False, self._config.load_time_limit, keep_going))
 

@@ -45,6 +45,14 @@ def test_attributes_that_hsload_spoils_are_counted(tmp_path: Path) -> None:
         assert look(file).spoiled == 2
 
 
+@pytest.mark.parametrize(("name", "refused"), [("what?", True), ("#1", True), ("a%20b", True), ("50%", False)])
+def test_attributes_that_hsload_would_rename_are_refused(tmp_path: Path, name: str, refused: bool) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("g").attrs[name] = 1
+        told = look(file).refusal
+    assert told == (f"attribute {name} of /g: hsload would write it under another name" if refused else "")
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "good.h5").write_bytes(files.GOOD["chunked.h5"])
     (tmp_path / "bad.h5").write_bytes(files.UNLINKABLE["lossless_offset.h5"])

@@ -49,7 +49,6 @@ def test_of_a_crash_the_exception_is_told_and_no_stack() -> None:
     "line",
     [
         "regionreference types not supported, attribute a in object /d will not be loaded",
-        "could not find map item to src id: 123",
         "Unexpected link type: UserLink",
     ],
 )

@@ -268,7 +268,9 @@ def compare_types(source: Type, domain: Type, *, scalar_attribute: bool = False,
 
 def _number(source: Type, domain: Type, loose: bool, where: str) -> list[Mismatch]:
     if source["size"] != domain["size"]:
-        return [Mismatch(where, describe(source), describe(domain))]
+        # a float that is not of IEEE's kinds becomes the next larger one that is
+        widened = source["class"] == "float" and "detail" in source and domain["size"] > source["size"]
+        return [Mismatch(where, describe(source), describe(domain), note=widened and domain["order"] == "LE")]
     found = []
     if source.get("detail") != domain.get("detail"):
         # JSON types know no precision and no bit offset

@@ -39,12 +39,16 @@ def key_of(where: Any, name: bytes | None = None) -> tuple[Key, str]:
 
 @dataclass(frozen=True)
 class Item:
-    """An object of the file by the first path that leads to it; `links` counts those of a group (not user-defined)."""
+    """An object of the file by the first path that leads to it.
+
+    `links` counts those of a group (not user-defined ones), `to_root` its hard links to the root group.
+    """
 
     path: str
     kind: str
     id: Identifier
     links: int = 0
+    to_root: int = 0
 
 
 def objects(file: h5py.File) -> Iterator[Item]:
@@ -56,11 +60,13 @@ def objects(file: h5py.File) -> Iterator[Item]:
         obj = h5py.h5o.open(file.id, encode(path))
         kind = key_of(obj)[1]
         named = links(obj) if kind == "group" else {}
-        for name, link in named.items():
-            if link[0] == "hard" and (key := key_of(obj, encode(name))[0]) not in seen:
+        keys = {name: key_of(obj, encode(name))[0] for name, link in named.items() if link[0] == "hard"}
+        for name, key in keys.items():
+            if key not in seen:
                 seen.add(key)
                 waiting.append(f"{path.rstrip('/')}/{name}")
-        yield Item(path, kind, obj, sum(link[0] != "user-defined" for link in named.values()))
+        counted = sum(link[0] != "user-defined" for link in named.values())
+        yield Item(path, kind, obj, counted, sum(key == root for key in keys.values()))
 
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:
