@@ -3,6 +3,7 @@
 #   make demo FILES=DIR   the same with your own HDF5 files
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
+#   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
 #   make faults           what happens when things die
 #   make browser          Chromium, for the tests of the report page
 #   make screens          the pictures of the README
@@ -20,10 +21,10 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
 UV_VERSION := 0.13.9
 FILES ?=
 
-.PHONY: help setup demo test check corpus faults e2e screens browser lint lock clean
+.PHONY: help setup demo test check corpus compatibility faults e2e screens browser lint lock clean
 
 help:
-	@sed -n '2,10s/^# *//p' Makefile
+	@sed -n '2,11s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -52,6 +53,11 @@ check: lint test
 # all public files in both modes, where they are beside the checkout
 corpus: $(READY)
 	@timeout 3000 $(BIN)/python -m pytest -m corpus -s tests/test_corpus.py
+
+# docs/compatibility.md and docs/mutations.md, from a real run that takes an hour; FILES=DIR for other files
+compatibility: $(READY)
+	@$(BIN)/python -m bucket_loader.compatibility --output docs/compatibility.md "$(or $(FILES),../shared/corpus)"
+	@$(BIN)/python -m tests.verify.mutation_table >docs/mutations.md
 
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)

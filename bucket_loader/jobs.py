@@ -123,13 +123,15 @@ class LoadJob:
         look, judged = self._tools.look(key, keep_going)
         if look is None and judged.verdict is not Verdict.BAD:
             return mode, None, judged
-        if look and look.refusal:
-            return mode, look, Judged(Verdict.BAD, 1, look.refusal, judged.seconds)
+        if look and (refused := look.refusal or (look.swelling if mode is not Mode.LINK else "")):
+            return mode, look, Judged(Verdict.BAD, 1, refused, judged.seconds)
         if look and look.obstacle and mode is Mode.LINK:
             judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, Mode.INGEST)
         else:
             judged = self._tools.load(key, domain, mode, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
+            if look and look.swelling:
+                return mode, look, Judged(Verdict.BAD, 1, look.swelling, judged.seconds)
             event(logging.INFO, "load goes on", mode=judged.next_mode.value, reason=judged.reason)
             mode = judged.next_mode
             judged = self._tools.load(key, domain, mode, keep_going)

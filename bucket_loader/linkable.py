@@ -13,7 +13,7 @@ import h5py
 
 from .verify import datatypes
 from .verify.datatypes import Type
-from .verify.source import shape_of
+from .verify.source import maxshape_of, shape_of
 
 # what has no more elements than this is copied and never linked
 COPIED_ELEMENTS = 512
@@ -23,6 +23,7 @@ _NAMES = {h5py.h5z.FILTER_DEFLATE: "deflate", h5py.h5z.FILTER_SHUFFLE: "shuffle"
 # the request to its data node, whose HTTP server refuses a line of more than 8,190 bytes
 _LISTED_CHUNKS, _MERGED_BYTES, _LINE_BYTES = 10, 1 << 20, 8190
 _REST_OF_LINE = 600
+_COPIED_BYTES = 256 << 20  # a chunk that a data node can be expected to hold
 _UNSET = len("0:0:")  # of a chunk without data
 
 
@@ -39,18 +40,25 @@ def refusal(path: str, dataset: h5py.h5d.DatasetID) -> str:
     return ""
 
 
-def obstacle(path: str, dataset: h5py.h5d.DatasetID) -> str:
-    """Why a dataset could not be read through a link; an empty text when it can, or when it is copied anyway."""
+def is_copied(dataset: h5py.h5d.DatasetID) -> bool:
+    """Whether hsload copies a dataset although links are wanted."""
     shape = shape_of(dataset.get_space())
     if not shape or math.prod(shape) <= COPIED_ELEMENTS:
-        return ""
-    properties = dataset.get_create_plist()
-    layout = properties.get_layout()
-    if layout == h5py.h5d.COMPACT:
+        return True
+    if dataset.get_create_plist().get_layout() == h5py.h5d.COMPACT:
+        return True
+    form = datatypes.from_hdf5(dataset.get_type())
+    return bool(form["class"] == "vlen" or form.get("length") == "variable")
+
+
+def obstacle(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    """Why a dataset could not be read through a link; an empty text when it can, or when it is copied anyway."""
+    if is_copied(dataset):
         return ""
     form = datatypes.from_hdf5(dataset.get_type())
-    if form["class"] == "vlen" or form.get("length") == "variable":
-        return ""  # hsload copies these
+    shape = shape_of(dataset.get_space()) or ()
+    properties = dataset.get_create_plist()
+    layout = properties.get_layout()
     if unlike := _not_as_stored(form):
         return f"dataset {path} has {unlike}, which HSDS keeps in another form than the file"
     if layout == h5py.h5d.VIRTUAL:
@@ -125,6 +133,43 @@ def _merged(chunk: tuple[int, ...], shape: tuple[int, ...], item: int) -> tuple[
             break
         out[axis] *= 2
     return tuple(out)
+
+
+def swelling(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    """Why a dataset cannot be copied; an empty text when it can.
+
+    HSDS 0.9.4 gives a dataset with small chunks larger ones, and takes for a dimension that can grow to a limit the
+    whole limit: 10 numbers that may become 100,000,000,000 are one chunk of 745 GiB, and the data node's end.
+    """
+    shape = shape_of(dataset.get_space())
+    properties = dataset.get_create_plist()
+    if not shape or properties.get_layout() != h5py.h5d.CHUNKED:
+        return ""
+    item = dataset.get_type().get_size()
+    chunk = properties.get_chunk()
+    if len(chunk) == 1:  # hsload's part
+        chunk = _merged(chunk, shape, item)
+    size = math.prod(_copied(list(chunk), shape, maxshape_of(dataset.get_space()), item)) * item
+    if size <= _COPIED_BYTES:
+        return ""
+    return f"dataset {path} may grow to {maxshape_of(dataset.get_space())}: HSDS makes a chunk of {size:,} bytes for it"
+
+
+def _copied(chunk: list[int], shape: tuple[int, ...], limits: tuple[int | None, ...], item: int) -> list[int]:
+    """HSDS's chunk for a copied dataset with dimensions that can grow; those of others are never too large."""
+    growing = sum(limit is None or limit > extent for limit, extent in zip(limits, shape, strict=True))
+    before = 0
+    while growing and before < (size := math.prod(chunk) * item) < _MERGED_BYTES:
+        before = size
+        for axis in reversed(range(len(chunk))):
+            limit = limits[axis]
+            if limit is None or limit > chunk[axis]:
+                chunk[axis] *= 2
+                if limit is not None and chunk[axis] >= shape[axis]:
+                    chunk[axis], growing = limit, growing - 1
+            if math.prod(chunk) * item > _MERGED_BYTES or not growing:
+                break
+    return chunk
 
 
 def _text(name: bytes | str) -> str:

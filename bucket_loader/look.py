@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 import h5py
 
 from .counts import Counts
-from .linkable import obstacle, refusal
+from .linkable import is_copied, obstacle, refusal, swelling
 from .repair import spoiled
 from .verify.__main__ import open_source
 from .verify.report import Trouble, printable
@@ -28,7 +28,7 @@ _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen: why the file cannot be loaded (`refusal`) or linked (`obstacle`), both empty when it can.
+    """What was seen: why the file cannot be loaded at all (`refusal`), linked, or copied; empty when it can.
 
     `spoiled` is the number of attributes and links to write again.
     """
@@ -36,6 +36,7 @@ class Look:
     counts: Counts
     refusal: str = ""
     obstacle: str = ""
+    swelling: str = ""
     spoiled: int = 0
 
     def to_json(self) -> str:
@@ -51,7 +52,7 @@ class Look:
 def look(file: h5py.File) -> Look:
     """Walk through a file's objects; reads their headers and no values."""
     numbers = dict.fromkeys(asdict(Counts()), 0)
-    refused = hindered = ""
+    refused = hindered = swells = ""
     again = 0
     for item in objects(file):
         numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
@@ -65,7 +66,10 @@ def look(file: h5py.File) -> Look:
             path = printable(item.path)
             refused = refused or refusal(path, item.id)
             hindered = hindered or obstacle(path, item.id)
-    return Look(Counts(**numbers), refused, hindered, again)
+            swells = swells or swelling(path, item.id)
+            if swells and is_copied(item.id):
+                refused = refused or swells
+    return Look(Counts(**numbers), refused, hindered, swells, again)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from bucket_loader.linkable import obstacle, refusal
+from bucket_loader.linkable import _copied, obstacle, refusal, swelling
 from bucket_loader.verify.source import objects
 
 DATA = np.arange(2000, dtype="i4")
@@ -172,3 +172,37 @@ def external(file: h5py.File) -> None:
 def test_data_in_other_files_is_refused(tmp_path: Path, fill: Callable[[h5py.File], object], words: str) -> None:
     (line,) = told(make(tmp_path / "a.h5", fill), refusal)
     assert line == f"dataset /data {words}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "maxshape", "chunks", "swells"),
+    [
+        ((10,), (100_000_000_000,), (1,), True),
+        ((10_000,), (1 << 30,), (100,), True),
+        ((10, 10), (10, 1 << 28), (5, 5), True),
+        ((10, 10), (1 << 20, 64), (5, 5), True),
+        ((10, 10), (None, 1 << 10), (5, 5), False),
+        ((10,), (None,), (1,), False),
+        ((10,), (10_000_000,), (1,), False),
+        ((1 << 20,), (1 << 40,), (1 << 18,), False),
+    ],
+)
+def test_a_dataset_of_which_hsds_would_make_a_huge_chunk(
+    tmp_path: Path, shape: tuple[int, ...], maxshape: tuple[int | None, ...], chunks: tuple[int, ...], swells: bool
+) -> None:
+    path = make(tmp_path / "a.h5", lambda f: f.create_dataset("data", shape, "f8", maxshape=maxshape, chunks=chunks))
+    assert bool(told(path, swelling)) is swells
+
+
+def test_the_chunk_is_the_one_that_hsds_makes() -> None:
+    chunk_util = pytest.importorskip("hsds.util.chunkUtil")
+    rng = np.random.default_rng(1)
+    for _ in range(500):
+        rank = int(rng.integers(1, 4))
+        shape = tuple(int(n) for n in rng.integers(1, 60, rank))
+        chunk = tuple(int(rng.integers(1, extent + 1)) for extent in shape)
+        more = rng.integers(0, 999, rank)
+        limits = tuple(None if n == 0 else extent + int(n) for n, extent in zip(more, shape, strict=True))
+        told_shape = {"class": "H5S_SIMPLE", "dims": list(shape), "maxdims": [limit or 0 for limit in limits]}
+        expected = chunk_util.expandChunk(chunk, 8, told_shape, chunk_min=1 << 20)
+        assert tuple(_copied(list(chunk), shape, limits, 8)) == tuple(expected), (shape, chunk, limits)

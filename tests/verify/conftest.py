@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,9 +60,8 @@ class VerifyServers:
         )
 
 
-@pytest.fixture(scope="session")
-def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyServers]:
-    root = tmp_path_factory.mktemp("verify-servers")
+@contextmanager
+def started(root: Path) -> Iterator[VerifyServers]:
     with S3Server(root) as s3:
         s3.make_bucket(BUCKET)
         s3.make_bucket("src")
@@ -73,6 +72,12 @@ def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyS
                     folder, mode="w", endpoint=hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET
                 ).close()
             yield VerifyServers(s3, hsds)
+
+
+@pytest.fixture(scope="session")
+def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyServers]:
+    with started(tmp_path_factory.mktemp("verify-servers")) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
