@@ -186,13 +186,20 @@ def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, l
         "",
         f"## {files} files",
         "",
-        "| wanted | verified: linked | ingested | ingested with gzip | load failed | check failed |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| wanted | verified: linked | ingested | with gzip | values apart | load failed | check failed |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for wanted, found in surveys.items():
         modes = Counter(item.mode for item in found if item.is_verified)
         states = Counter(item.state for item in found)
-        counts = [modes["link"], modes["ingest"], modes["unfilt"], states["load failed"], states["check failed"]]
+        counts = [
+            modes["link"],
+            modes["ingest"],
+            modes["unfilt"],
+            modes["values"],
+            states["load failed"],
+            states["check failed"],
+        ]
         lines.append(f"| {wanted} | " + " | ".join(map(str, counts)) + " |")
     lines += ["", "## Not verified, and why", "", "| file | wanted | state | reason |", "| --- | --- | --- | --- |"]
     lines += _grouped(surveys, lambda item: None if item.is_verified else f"{item.state} | {_cell(item.reason)}")
@@ -226,7 +233,7 @@ def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, l
 
 
 def _how(item: Found) -> str:
-    words = {"link": "linked", "ingest": "ingested", "unfilt": "ingested with gzip"}
+    words = {"link": "linked", "ingest": "ingested", "unfilt": "ingested with gzip", "values": "values apart"}
     return words[item.mode] if item.is_verified else f"{item.state}: {_cell(item.reason)}"
 
 

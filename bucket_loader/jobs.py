@@ -135,8 +135,8 @@ class LoadJob:
             event(logging.INFO, "load goes on", mode=judged.next_mode.value, reason=judged.reason)
             mode = judged.next_mode
             judged = self._tools.load(key, domain, mode, keep_going)
-        if judged.verdict is Verdict.GOOD and look and look.spoiled:
-            judged = self._tools.repair(key, domain, keep_going)
+        if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or (look and look.spoiled)):
+            judged = self._tools.repair(key, domain, mode, keep_going)
         elif judged.verdict is Verdict.BAD and look and (object_named := self._tools.explain(key, keep_going)):
             judged = replace(judged, reason=f"{object_named}; hsload: {judged.reason}")
         return mode, look, judged

@@ -1,8 +1,8 @@
-"""`python -m bucket_loader.repair SOURCE DOMAIN`: write again what hsload spoils and HSDS can hold.
+"""`python -m bucket_loader.repair [--values] SOURCE DOMAIN`: write again what hsload spoils and HSDS can hold.
 
 h5py hands over a scalar object reference and a scalar enum as plain values; hsload makes a text and a number of them,
-which say no longer what they are. Hard links to the root group it leaves out. Exit status 0, or 2 when it could not be
-done.
+which say no longer what they are. Hard links to the root group it leaves out. With `--values`, all
+values are written as well. Exit status 0, or 2 when it could not be done.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import h5py
 
+from .copy_values import copy_values
 from .hsds import Hsds, HsdsError
 from .verify import Domain, Trouble, datatypes
 from .verify.__main__ import open_source
@@ -54,13 +55,12 @@ def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
     }
 
 
-def repair(source: h5py.File, domain: Domain, hsds: Hsds) -> int:
+def repair(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int:
     """Write every spoiled attribute and every missing hard link of a domain; returns how many.
 
     Raises HsdsError or Trouble.
     """
     count = 0
-    pairs = pair_up(source, domain)
     for partners in list(pairs.by_identity.values()):
         obj = h5py.h5o.open(source.id, encode(partners.path))
         own = f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}"
@@ -90,14 +90,19 @@ def _missing_links(partners: Partners, obj: Identifier, domain: Domain, pairs: O
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
+    with_values = "--values" in given
+    given = [item for item in given if item != "--values"]
     if len(given) != 2:
-        print("usage: python -m bucket_loader.repair SOURCE DOMAIN", file=sys.stderr)
+        print("usage: python -m bucket_loader.repair [--values] SOURCE DOMAIN", file=sys.stderr)
         return 2
     user, password = os.environ.get("HS_USERNAME", ""), os.environ.get("HS_PASSWORD", "")
     hsds = Hsds(os.environ.get("HS_ENDPOINT", ""), user, password, os.environ.get("HS_BUCKET"))
     try:
         with Domain(hsds.endpoint, given[1], user, password, hsds.bucket) as domain, open_source(given[0]) as source:
-            print(f"{repair(source, domain, hsds)} attributes and links")
+            pairs = pair_up(source, domain)
+            print(f"{repair(source, domain, hsds, pairs)} attributes and links")
+            if with_values:
+                print(f"{copy_values(source, domain, hsds, pairs)} datasets")
     except (Trouble, HsdsError, OSError, RuntimeError, ValueError) as error:
         print(f"what hsload left out cannot be written: {error}", file=sys.stderr)
         return 2

@@ -38,6 +38,7 @@ class Mode(Enum):
     LINK = "link"  # metadata and chunk locations, the data stays where it is
     INGEST = "ingest"  # all data, with the filters of the source
     UNFILTERED = "unfilt"  # all data, with gzip instead of the source's filters
+    VALUES = "values"  # the same, with the values written by ourselves: hsload cannot
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ _UNREADABLE_LINKS = (
 _UNLINKABLE = re.compile(r"unexpected dataset_offset|external raw data")
 # with a filter of its own, hsload does not ask for bitshuffle, which it does even when told to ignore filters
 _LOAD_OPTIONS = {Mode.LINK: ["--link"], Mode.INGEST: [], Mode.UNFILTERED: ["--ignore-filters", "-z", "1"]}
+_LOAD_OPTIONS[Mode.VALUES] = ["--nodata", *_LOAD_OPTIONS[Mode.UNFILTERED]]
+# what it says when it comes to the values of a bit field or of a tagged opaque type
+_UNWRITABLE = re.compile(r"no appropriate function for conversion path")
 _UNKNOWN_FILTER = re.compile(r"Unknown compression|filter \{.*\} is not supported")
 _PASSING = re.compile(
     r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
@@ -128,10 +132,11 @@ class Tools:
         run = self._own("explain", [self._source.url(key)], False, self._config.load_time_limit, keep_going)
         return run.lines[-1] if run.ending is child.Ending.EXITED and not run.status and run.lines else ""
 
-    def repair(self, key: str, domain: str, keep_going: KeepGoing) -> Judged:
-        """Write the attributes that hsload spoils and the links that it leaves out."""
-        arguments = [self._source.url(key), domain]
-        return judge_verify(self._own("repair", arguments, False, self._config.load_time_limit, keep_going))
+    def repair(self, key: str, domain: str, mode: Mode, keep_going: KeepGoing) -> Judged:
+        """Write the attributes that hsload spoils, the links that it leaves out, and in that mode all values."""
+        options = ["--values"] if mode is Mode.VALUES else []
+        arguments = [*options, self._source.url(key), domain]
+        return judge_verify(self._own("repair", arguments, bool(options), self._config.load_time_limit, keep_going))
 
     def verify(self, key: str, domain: str, keep_going: KeepGoing, after_hsdiff: bool = False) -> Judged:
         """Compare an object with a domain in everything that a domain can hold, or in what a good hsdiff left out."""
@@ -185,7 +190,9 @@ def judge_look(run: child.Finished) -> tuple[Look | None, Judged]:
 
 def _next_mode(mode: Mode, reason: str) -> Mode | None:
     """The mode in which a file may be loaded after all."""
-    if mode is not Mode.UNFILTERED and _UNKNOWN_FILTER.search(reason):
+    if mode is not Mode.VALUES and _UNWRITABLE.search(reason):
+        return Mode.VALUES
+    if mode not in (Mode.UNFILTERED, Mode.VALUES) and _UNKNOWN_FILTER.search(reason):
         return Mode.UNFILTERED
     if mode is Mode.LINK and _UNLINKABLE.search(reason):
         return Mode.INGEST

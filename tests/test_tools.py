@@ -160,6 +160,9 @@ def test_what_the_full_comparison_says(status: int, output: str, verdict: Verdic
             "OSError: filter {'class': 'H5Z_FILTER_BITSHUFFLE', 'id': 32008, 'name': 'bitshuffle'} is not supported",
             Mode.UNFILTERED,
         ),
+        (Mode.LINK, "ValueError: The truth value of an array with more than one element is ambiguous.", None),
+        (Mode.UNFILTERED, "OSError: Can't read data (no appropriate function for conversion path)", Mode.VALUES),
+        (Mode.VALUES, "OSError: Can't read data (no appropriate function for conversion path)", None),
         (Mode.LINK, "TypeError: Unknown link type", None),
     ],
 )

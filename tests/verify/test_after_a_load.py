@@ -6,6 +6,7 @@ import h5py
 import h5pyd
 import numpy as np
 import pytest
+from h5pyd._apps.utillib import load_file
 
 from bucket_loader.counts import count, crawl, of_domain
 from bucket_loader.hsds import Hsds
@@ -13,6 +14,7 @@ from bucket_loader.look import look
 from bucket_loader.repair import main
 
 from .conftest import BUCKET, PASSWORD, USER
+from .samples import low_level
 
 
 @pytest.fixture
@@ -59,3 +61,36 @@ def test_scalar_references_and_enums_are_written_again(verify_servers, hsds, tmp
         assert domain[h5pyd.Reference(domain["a/data"])].name == "/a/data"
         assert domain[domain["a"].attrs["target"]].name == "/a/data"
     assert main([str(path), "/home/admin/none.h5"]) == 2
+
+
+def test_values_that_hsload_cannot_read_are_written(verify_servers, hsds, tmp_path, monkeypatch):
+    path = tmp_path / "values.h5"
+    with h5py.File(path, "w") as file:
+        kind = h5py.h5t.create(h5py.h5t.OPAQUE, 5)
+        kind.set_tag(b"a tag")
+        low_level(file, "opaque", kind, bytes(range(250)) * 2)
+        low_level(file, "bits", h5py.h5t.STD_B16BE.copy(), bytes(range(200)) * 9)
+        data = np.arange(40 * 50, dtype=">i4").reshape(40, 50)
+        file.create_dataset("chunked", data=data, chunks=(7, 11), compression="lzf")
+        file["scalar"], file["text"] = 2.5, np.array([b"ab", b"c"])
+        gaps = np.dtype({"names": ["a", "b"], "formats": ["i1", ">f8"], "offsets": [0, 8], "itemsize": 24})
+        file["records"] = np.array([(1, 2.5), (3, np.nan)], gaps)
+    name = "/home/admin/values.h5"
+    for key, value in verify_servers.env().items():
+        monkeypatch.setenv(key, value)
+    with verify_servers.open(name, "w") as domain:
+        load_file(h5py.File(path), domain, dataload=None, ignorefilters=True, compression="gzip", compression_opts=1)
+    assert not verify_servers.verify(path, name).same
+    assert main(["--values", str(path), name]) == 0
+    report = verify_servers.verify(path, name)
+    assert report.same, report.differences
+
+
+def test_text_of_variable_length_is_not_written_as_bytes(verify_servers, tmp_path, monkeypatch, capsys):
+    with h5py.File(tmp_path / "text.h5", "w") as file:
+        file["text"] = ["a", "b"]
+    name = verify_servers.load(tmp_path / "text.h5", "ingest")
+    for key, value in verify_servers.env().items():
+        monkeypatch.setenv(key, value)
+    assert main(["--values", str(tmp_path / "text.h5"), name]) == 2
+    assert "dataset /text (string of length variable" in capsys.readouterr().err
