@@ -29,15 +29,15 @@ class Counts:
         return ", ".join(f"{theirs[name]} of {mine[name]} {name}" for name in mine if theirs[name] != mine[name])
 
 
-def of_domain(hsds: Hsds, domain: str) -> Counts:
-    """Count what hangs on a domain's root group. Raises HsdsError.
+def of_domain(hsds: Hsds, domain: str) -> tuple[str, Counts]:
+    """A domain's root group, and what hangs on it, counted. Raises HsdsError, NotFound where the domain is no more.
 
     One request up to 500 objects, which HSDS 0.9.4 hands out at once; one per object beyond.
     """
     # with their attributes: without, HSDS answers from a cache that does not know them all
     body = _get(hsds, "/", domain, "getobjs", "include_attrs")
-    objects = body.get("domain_objs")
-    return count(crawl(hsds, domain, body["root"]) if objects is None else objects)
+    root, objects = str(body["root"]), body.get("domain_objs")
+    return root, count(crawl(hsds, domain, root) if objects is None else objects)
 
 
 def crawl(hsds: Hsds, domain: str, root: str) -> dict[str, dict[str, Any]]:

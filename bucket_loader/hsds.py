@@ -65,6 +65,7 @@ class Hsds:
     patience: float = PATIENCE_SECONDS
 
     def __post_init__(self) -> None:
+        self._nodes: list[str] = []  # the data nodes that can be reached from here
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc: it would replace the login that was configured
         # a connection that is kept open counts as a task in HSDS even when it is idle: with more workers than
@@ -168,14 +169,10 @@ class Hsds:
         A node that was killed has forgotten what it had not yet written, and hsload does not notice: it tries a request
         again until the next life answers. Within a pod the nodes are reachable; those of a cluster's HSDS may not be.
         """
-        found: dict[str, int] = {}
-        for url in self.request("GET", "/about").json().get("dn_urls") or []:
-            try:
-                info = requests.get(f"{url}/info", timeout=(2, 10)).json()
-                found[url] = int(info["node"]["start_time"])
-            except (requests.RequestException, ValueError, KeyError, TypeError):
-                continue
-        return found
+        if not self._nodes:
+            urls = self.request("GET", "/about").json().get("dn_urls") or []
+            self._nodes = [url for url in urls if _start_time(url)]
+        return {url: _start_time(url) for url in self._nodes}
 
     # -- folders and domains ------------------------------------------------------------------------------------------
 
@@ -227,12 +224,13 @@ class Hsds:
         """
         self.request("PUT", "/", domain, json_body={"flush": 1})
 
-    def read_root(self, domain: str) -> None:
-        """Read a domain's root group; raises NotFound where the domain is gone or its root is."""
-        root = self.root_of(domain)
-        if root is None:
-            raise NotFound(f"HSDS at {self.endpoint} has no domain {domain}")
-        self.request("GET", f"/groups/{root}", domain)
+
+def _start_time(url: str) -> int:
+    """When a data node was started, in epoch seconds; 0 when it cannot be reached."""
+    try:
+        return int(requests.get(f"{url}/info", timeout=(2, 10)).json()["node"]["start_time"])
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return 0
 
 
 def why_no_domain(key: str, folder: str) -> str:

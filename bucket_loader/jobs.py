@@ -10,12 +10,13 @@ from typing import Protocol
 
 from .config import Config
 from .counts import of_domain
-from .hsds import Conflict, Hsds, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
+from .hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
 from .inventory import Claim, Outcome
 from .log import event
 from .look import Look
+from .servers import Servers
 from .shutdown import CalledOff
-from .source import Source, SourceObject
+from .source import SourceObject
 from .states import CHECK, LOAD, State, Work
 from .tools import Judged, Mode, Tools, Verdict
 
@@ -40,34 +41,9 @@ def retry_or_fail(claim: Claim, judged: Judged, config: Config) -> Outcome:
     return Outcome(work.failed, judged.status, judged.reason)
 
 
-class Servers:
-    """The cluster's HSDS and the pod's own (the same one, where the pod has none), and the source bucket."""
-
-    def __init__(self, config: Config, source: Source) -> None:
-        self.cluster = Hsds(config.hsds_endpoint, config.hs_username, config.password, config.tgt_bucket)
-        self.pod = self.cluster
-        if config.working_endpoint != config.hsds_endpoint:
-            self.pod = Hsds(config.working_endpoint, config.hs_username, config.password, config.tgt_bucket)
-        self.source = source
-
-    def endpoints(self) -> list[Hsds]:
-        return [self.cluster] if self.pod is self.cluster else [self.cluster, self.pod]
-
-    def check(self) -> None:
-        """Raise Unavailable or SourceError when a server is away: then it is not the file's fault."""
-        for hsds in self.endpoints():
-            hsds.expect_ready()
-        self.source.check()
-
-    def broken_life(self, before: dict[str, int]) -> Judged | None:
-        """What a restart of one of the pod's data nodes since `before` means for a file; None when there was none.
-
-        It counts as an attempt: it may be the file that makes them run out of memory.
-        """
-        if self.pod.lives() == before:
-            return None
-        reason = f"a data node of HSDS at {self.pod.endpoint} was restarted meanwhile"
-        return Judged(Verdict.TRY_AGAIN, 1, reason, 0)
+def despite(judged: Judged, accident: str) -> Judged:
+    """A run that was not good, after an accident that may be why. It counts: the file may be what caused it."""
+    return Judged(Verdict.TRY_AGAIN, 1, accident, judged.seconds) if accident else judged
 
 
 class LoadJob:
@@ -98,8 +74,8 @@ class LoadJob:
     def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing) -> Outcome:
         key, servers = claim.row.filename, self._servers
         try:
-            self._forget_old(domain)
-            servers.pod.make_folders(domain.rpartition("/")[0] + "/", below=self._config.tgt_folder)
+            self._forget_old(claim, domain)
+            servers.make_folder_of(domain, below=self._config.tgt_folder)
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
         lives = servers.pod.lives()
@@ -112,7 +88,10 @@ class LoadJob:
             self._remove_part(domain)
             if judged.verdict is Verdict.TRY_AGAIN:
                 servers.check()
-            return retry_or_fail(claim, servers.broken_life(lives) or judged, self._config)
+            judged = despite(judged, servers.restarted(lives))
+            if servers.folder_vanished(domain):
+                judged = despite(judged, f"the folder of {domain} was removed meanwhile")
+            return retry_or_fail(claim, judged, self._config)
         if servers.source.look(key) != before:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")
         return Outcome(State.LOADED, 0, mode=mode.value, source=before)
@@ -148,17 +127,17 @@ class LoadJob:
             return Judged(Verdict.TRY_AGAIN, 1, "hsload read the file, and its objects could not be counted", 0)
         try:
             self._flush(domain, keep_going)
-            broken = self._servers.broken_life(lives)
-            if broken:
-                return broken
-            pod.read_root(domain)
-            lost = look.counts.missing_in(of_domain(pod, domain))
+            restarted = self._servers.restarted(lives)
+            if restarted:
+                return Judged(Verdict.TRY_AGAIN, 1, restarted, 0)
+            root, counts = of_domain(pod, domain)
+            lost = look.counts.missing_in(counts)
             if lost:
                 return self._named(key, domain, f"hsload left the domain with {lost}", keep_going)
             if self._config.public_read:
                 # by the cluster's server: it then has the domain with these rights, and not one from before them
                 cluster.make_public(domain)
-            if cluster.root_of(domain) != pod.root_of(domain):
+            if cluster.root_of(domain) != root:
                 raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
         except NotFound as error:
             return Judged(Verdict.TRY_AGAIN, 1, str(error), 0)
@@ -187,13 +166,15 @@ class LoadJob:
             if not keep_going():
                 raise CalledOff
 
-    def _forget_old(self, domain: str) -> None:
-        """Delete a domain of an earlier load through the cluster's server.
+    def _forget_old(self, claim: Claim, domain: str) -> None:
+        """Delete the domain of an earlier load through the cluster's server.
 
         It would keep the old one in its cache for an hour, whose root group is gone; to drop only its cached copy
-        (meta_only) reaches the service node but not the data node.
+        (meta_only) reaches the service node but not the data node. Before the first load there is none, as a rule; the
+        proof would see it.
         """
-        if self._servers.pod is not self._servers.cluster:
+        again = claim.attempt > 1 or claim.row.loadmode or claim.row.version
+        if again and self._servers.pod is not self._servers.cluster:
             self._servers.cluster.delete_domain(domain)
 
     def _remove_part(self, domain: str) -> None:
@@ -219,7 +200,7 @@ class CheckJob:
         lives = self._servers.pod.lives()
         judged = self._compare(row.filename, self._config.tgt_folder + row.filename, keep_going)
         if judged.verdict is not Verdict.GOOD:
-            judged = self._servers.broken_life(lives) or judged
+            judged = despite(judged, self._servers.restarted(lives))
         if judged.verdict is Verdict.TRY_AGAIN:
             self._servers.check()
         if self._replaced(claim):

@@ -14,9 +14,10 @@ from .config import Config
 from .health import Pulse, served
 from .hsds import HsdsError
 from .inventory import Inventory, InventoryError
-from .jobs import Job, Servers
+from .jobs import Job
 from .log import event
 from .metrics import WatcherMetrics, WorkerMetrics
+from .servers import Servers
 from .shutdown import Stop
 from .source import Source, SourceError
 from .tools import Tools

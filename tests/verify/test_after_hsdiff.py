@@ -10,8 +10,9 @@ import pytest
 from h5pyd._apps.hsdiff import diff_file
 
 from bucket_loader.config import Config
-from bucket_loader.jobs import CheckJob, Servers
+from bucket_loader.jobs import CheckJob
 from bucket_loader.local_servers import program
+from bucket_loader.servers import Servers
 from bucket_loader.source import Source
 from bucket_loader.tools import Tools, Verdict
 
