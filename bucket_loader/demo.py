@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import progress
 from .hsds import Hsds
 from .inventory import Inventory
-from .local_servers import HsdsServer, S3Server, ServerFailed
+from .local_servers import POD_SETTINGS, HsdsServer, S3Server, ServerFailed
 from .report.summary import Summary, summarize
 from .report.terminal import summary_table
 from .report.words import amount, duration
@@ -154,7 +154,7 @@ def run(files: Path | None, console: Console) -> int:
         for bucket in ("source", "target"):
             s3.make_bucket(bucket)
         cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster")
-        pod = HsdsServer(folder, s3, "target", {USER: password}, "pod", {"metadata_mem_cache_expire": 2})
+        pod = HsdsServer(folder, s3, "target", {USER: password}, "pod", POD_SETTINGS)
         cluster.start()
         stack.callback(cluster.stop)
         stack.enter_context(pod)

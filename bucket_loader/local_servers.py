@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config as ClientConfig
 
+from .hsds_config import FOR_LOADING, config
 from .orphans import end_with_parent
 
 if TYPE_CHECKING:
@@ -207,11 +208,14 @@ class S3Server:
         return True
 
 
+# of an HSDS that other ones change domains behind the back of
+POD_SETTINGS = {"metadata_mem_cache_expire": 2}
+
+
 class HsdsServer:
     """One HSDS: a data node and a service node, standalone (no head node), over a bucket of an `S3Server`.
 
-    This is the shape that a pod's own HSDS has, too. `settings` are HSDS config keys; they go in by the environment,
-    upper-cased.
+    This is the shape that a pod's own HSDS has, too. `settings` are HSDS config keys.
     """
 
     def __init__(
@@ -247,7 +251,8 @@ class HsdsServer:
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
         }
-        env |= {key.upper(): str(value) for key, value in (settings or {}).items()}
+        env["CONFIG_DIR"] = str(folder)
+        (folder / "config.yml").write_text(config(FOR_LOADING | dict(settings or {})))
         urls = f"--dn_urls=http://localhost:{self.dn_port}"
         common = ["--standalone", urls]
         self.dn = _Process(

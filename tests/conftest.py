@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bucket_loader.local_servers import HsdsServer, S3Server
+from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server
 from tests.world import PASSWORD, USER, Servers, World
 
 
@@ -17,7 +17,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         s3.make_bucket("target")
         with (
             HsdsServer(root, s3, "target", {USER: PASSWORD, "reader": "reader-word"}, "cluster") as cluster,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", {"metadata_mem_cache_expire": 2}) as pod,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", POD_SETTINGS) as pod,
         ):
             yield Servers(root, s3, cluster, pod)
 
