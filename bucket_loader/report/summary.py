@@ -56,7 +56,9 @@ class Pace:
             return None
         by_files = self.files_left * self.seconds / self.files
         by_bytes = self.bytes_left * self.seconds / self.bytes if self.bytes else by_files
-        return min(by_files, by_bytes), max(by_files, by_bytes)
+        # the smallest file takes a load's requests, too
+        least = max(min(by_files, by_bytes), self.seconds / self.files)
+        return least, max(by_files, by_bytes, least)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def test_a_silent_worker_is_said(world: World) -> None:
         (Pace(LOAD, now=100, files_left=9), None),
         # 50 files of 500 bytes in 100 s; 10 files left that are larger
         (Pace(LOAD, files=50, bytes=500, since=0, now=100, files_left=10, bytes_left=400), (20, 80)),
+        # what is left is tiny: it still takes a load's time
+        (Pace(LOAD, files=50, bytes=500, since=0, now=100, files_left=3, bytes_left=1), (2, 6)),
         # no longer than the window
         (Pace(LOAD, files=60, bytes=60, since=0, now=9000, files_left=6, bytes_left=6), (60, 60)),
     ],
