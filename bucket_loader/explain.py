@@ -26,6 +26,10 @@ def reasons(file: h5py.File) -> Iterator[str]:
     """Everything in a file that hsload was seen to fail at, in the order in which it comes to it."""
     found = list(objects(file))
     for item in found:
+        for name in links(item.id) if item.kind == "group" else ():
+            if name != name.encode("utf-8", "replace").decode():
+                yield f"link {item.path.rstrip('/')}/{name} has a name that is not UTF-8"
+    for item in found:
         if item.kind != "group":
             yield from _typed(
                 f"{item.kind} {item.path}", h5py.Dataset if item.kind == "dataset" else h5py.Datatype, item
@@ -66,6 +70,8 @@ def _limit(form: Type) -> str:
             return "arrays of items of variable length, which HSDS cannot take"
     if kind == "vlen" and datatypes.is_variable(form["base"]):
         return "sequences of items of variable length, which HSDS cannot take"
+    if kind == "vlen" and form["base"]["class"] == "compound":
+        return f"sequences of {datatypes.describe(form['base'])}, which HSDS cannot hold"
     return next(filter(None, map(_limit, datatypes.parts(form))), "")
 
 

@@ -81,7 +81,11 @@ class LoadJob:
         lives = servers.pod.lives()
         mode, look, judged = self._run(key, domain, keep_going)
         if judged.verdict is Verdict.GOOD:
-            judged = self._prove(key, domain, look, lives, keep_going)
+            try:
+                judged = self._prove(key, domain, look, lives, keep_going)
+            except NotFound as error:
+                # left as it is: a deletion here and one by the other server could cross each other
+                return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, str(error), 0), self._config)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if judged.verdict is not Verdict.GOOD:
@@ -121,26 +125,23 @@ class LoadJob:
         return mode, look, judged
 
     def _prove(self, key: str, domain: str, look: Look | None, lives: dict[str, int], keep_going: KeepGoing) -> Judged:
-        """Is the domain in storage, has it all that the file has, and does everyone see it?"""
+        """Is the domain in storage, has it all that the file has, and does everyone see it? Raises NotFound."""
         cluster, pod = self._servers.cluster, self._servers.pod
         if look is None:
             return Judged(Verdict.TRY_AGAIN, 1, "hsload read the file, and its objects could not be counted", 0)
-        try:
-            self._flush(domain, keep_going)
-            restarted = self._servers.restarted(lives)
-            if restarted:
-                return Judged(Verdict.TRY_AGAIN, 1, restarted, 0)
-            root, counts = of_domain(pod, domain)
-            lost = look.counts.missing_in(counts)
-            if lost:
-                return self._named(key, domain, f"hsload left the domain with {lost}", keep_going)
-            if self._config.public_read:
-                # by the cluster's server: it then has the domain with these rights, and not one from before them
-                cluster.make_public(domain)
-            if cluster.root_of(domain) != root:
-                raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
-        except NotFound as error:
-            return Judged(Verdict.TRY_AGAIN, 1, str(error), 0)
+        self._flush(domain, keep_going)
+        restarted = self._servers.restarted(lives)
+        if restarted:
+            return Judged(Verdict.TRY_AGAIN, 1, restarted, 0)
+        root, counts = of_domain(pod, domain)
+        lost = look.counts.missing_in(counts)
+        if lost:
+            return self._named(key, domain, f"hsload left the domain with {lost}", keep_going)
+        if self._config.public_read:
+            # by the cluster's server: it then has the domain with these rights, and not one from before them
+            cluster.make_public(domain)
+        if cluster.root_of(domain) != root:
+            raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
         return Judged(Verdict.GOOD, 0, "", 0)
 
     def _named(self, key: str, domain: str, lost: str, keep_going: KeepGoing) -> Judged:

@@ -108,7 +108,6 @@ def names(file: h5py.File) -> None:
         "..",
         "...x",
         "x.",
-        "a%20b",
         "50%",
         "q?x=1&y=2",
         "#1",

@@ -192,7 +192,7 @@ def wire_dtype(form: Type) -> np.dtype[Any]:
     if kind == "compound":
         names = [member["name"] for member in form["members"]]
         formats = [wire_dtype(member["type"]) for member in form["members"]]
-        if is_variable(form):
+        if is_variable(form) or has_reference(form):  # a reference is longer in a domain than in a file
             return np.dtype({"names": names, "formats": formats})
         offsets = [member["offset"] for member in form["members"]]
         return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": form["size"]})

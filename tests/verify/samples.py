@@ -91,6 +91,9 @@ def write_base(path: Path) -> None:
         more.create_dataset(
             "references", data=[data["cube"].ref, h5py.Reference(), text.ref, file.ref], dtype=h5py.ref_dtype
         )
+        pointing = np.zeros(2, [("to", h5py.ref_dtype), ("n", "i4")])
+        pointing["to"], pointing["n"] = [data["cube"].ref, text.ref], [1, 2]
+        more.create_dataset("pointing", data=pointing)
         more["type"] = RECORD
         more["type"].attrs["unit"] = "m"
         scale = more.create_dataset("scale", data=np.arange(50.0))

@@ -192,6 +192,11 @@ VALUES: dict[str, tuple[str, Mutation]] = {
     "NaN in a sequence": ("/more/ragged_floats", put("more/ragged_floats", 0, np.array([1.0, 2.0]))),
     "reference to another object": ("/more/references", reference("more/references", 0, "data/scalar")),
     "reference to null": ("/more/references", reference("more/references", 2, None)),
+    "reference in a compound": (
+        "/more/pointing",
+        lambda f: put_member("more/pointing", 1, "to", f["data/cube"].ref)(f),
+    ),
+    "number beside a reference": ("/more/pointing", put_member("more/pointing", 0, "n", 7)),
     "null reference set": ("/more/references", reference("more/references", 1, "data/cube")),
 }
 TYPES: dict[str, tuple[str, Mutation]] = {
