@@ -5,6 +5,7 @@
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
 #   make faults           what happens when things die
+#   make bench            against the loop with xargs    make bench-scale    tables of a million rows
 #   make browser          Chromium, for the tests of the report page
 #   make screens          the pictures of the README
 #   make lock             resolve the versions anew
@@ -21,10 +22,10 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
 UV_VERSION := 0.13.9
 FILES ?=
 
-.PHONY: help setup demo test check corpus compatibility faults e2e screens browser lint lock clean
+.PHONY: help setup demo test check corpus compatibility faults e2e screens browser bench bench-scale lint lock clean
 
 help:
-	@sed -n '2,11s/^# *//p' Makefile
+	@sed -n '2,12s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -67,11 +68,18 @@ faults: $(READY)
 e2e: $(READY)
 	@timeout 2400 $(BIN)/python tests/e2e/run.py
 
+# the tables and pictures of docs/performance-*.md; the machine should have nothing else to do
+bench bench-scale: $(READY)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
+	@timeout 3000 $(BIN)/python -m bench $(if $(filter bench-scale,$@),--scale) --write docs
+
 # one lock for every platform and Python: what a marker excludes is not installed
 lock: pyproject.toml
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
 		--extra hsds --group dev --group demo pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
+		--group pyproject.toml:bench -c requirements.lock -o bench/requirements.lock
 
 # the pictures of the README, from a real run
 screens: $(READY)

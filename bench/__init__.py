@@ -1,0 +1,1 @@
+"""Measurements against named rivals: `make bench`, `make bench-scale`."""

@@ -1,0 +1,70 @@
+"""Loads, against the loop that a user would write: `xargs -P N hsload` on the same HSDS, with the same files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+
+from bench.measure import HEAD, Row, in_turns
+from bench.memory import peaks
+from bench.page import Curve, Section
+from bench.stage import Stage, large, many_objects, one_dataset, stage
+
+SMALL, MANY, LARGE_MB = 24, 6, 100
+AT_ONCE = 2
+
+
+def sections(runs: int, console: Console) -> Iterator[Section]:
+    with stage() as made:
+        yield _against_xargs(made, runs, console)
+        yield _workers(made, runs, console)
+
+
+def _against_xargs(made: Stage, runs: int, console: Console) -> Section:
+    makers: list[tuple[str, str, int, Callable[[int], bytes], float, float]] = [
+        ("one", "files with one dataset", SMALL, one_dataset, 1.5, SMALL),
+        ("many", "files with 49 objects", MANY, many_objects, 1.2, MANY),
+        ("large", f"a file of {LARGE_MB} MB", 1, lambda _: large(LARGE_MB), 0.95, LARGE_MB),
+    ]
+    rows = []
+    processes = {"data node": made.pod.dn.pid, "service node": made.pod.sn.pid}
+    with peaks(processes) as found:
+        for name, what, count, make, goal, amount in makers:
+            keys = [f"{number}.h5" for number in range(count)]
+            bucket = made.bucket(f"bench-{name}", {key: make(number) for number, key in enumerate(keys)})
+            for link in (True, False):
+                mode = "link" if link else "ingest"
+                console.print(f"{what}, {mode}")
+                unit = "MB/s" if name == "large" else "files/s"
+                row = Row(f"{what}, {mode}", f"xargs -P {AT_ONCE} hsload", unit, goal=goal)
+
+                def ours(bucket: str = bucket, count: int = count, link: bool = link, amount: float = amount) -> float:
+                    return amount / made.load_all(bucket, count, link, AT_ONCE)
+
+                def theirs(
+                    bucket: str = bucket, keys: list[str] = keys, link: bool = link, amount: float = amount
+                ) -> float:
+                    return amount / made.load_all_by_xargs(bucket, keys, link, AT_ONCE)
+
+                rows.append(in_turns(row, ours, theirs, runs).cells())
+    memory = ", ".join(f"{name} {peak / 2**20:.0f} MiB" for name, peak in found.items())
+    text = (
+        f"Each {runs} times in turn, medians, from the start of the program to its end. The loader also counts the "
+        "objects, flushes each domain and reads it back, which the loop does not. Peak memory of the pod's HSDS in all "
+        f"of it: {memory}."
+    )
+    return Section("Loads against xargs", HEAD, rows, text)
+
+
+def _workers(made: Stage, runs: int, console: Console) -> Section:
+    bucket = made.bucket("bench-workers", {f"{number}.h5": one_dataset(number) for number in range(SMALL)})
+    found: dict[int, list[float]] = {1: [], 2: [], 4: []}
+    for _ in range(runs):
+        for workers in found:
+            console.print(f"{workers} workers")
+            found[workers].append(SMALL / made.load_all(bucket, SMALL, True, workers))
+    speeds = {workers: sorted(speed)[len(speed) // 2] for workers, speed in found.items()}
+    rows = [[str(workers), f"{speed:.2f}", f"{speed / speeds[1]:.2f}"] for workers, speed in speeds.items()]
+    curve = Curve("workers", "workers", "files/s", {"link": ([float(n) for n in speeds], list(speeds.values()))})
+    return Section("Workers of one pod", ["workers", "files/s", "against one"], rows, "Link, one dataset.", [curve])

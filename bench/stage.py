@@ -1,0 +1,139 @@
+"""Where loads are measured: an S3 server, a cluster's HSDS, a pod's HSDS, files, and two ways to load them."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from bucket_loader.hsds import Hsds
+from bucket_loader.inventory import Inventory
+from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server
+from bucket_loader.states import State
+
+ROOT = Path(__file__).resolve().parent.parent
+USER, PASSWORD = "admin", "not-a-secret"
+_NUMBERS = itertools.count()
+
+
+def one_dataset(number: int) -> bytes:
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        file.create_dataset("data", data=np.arange(number, number + 1000.0), chunks=(500,))
+    return body.getvalue()
+
+
+def many_objects(number: int) -> bytes:
+    """24 groups with a dataset and two attributes each."""
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        for place in range(24):
+            group = file.create_group(f"group-{place}")
+            group.attrs["number"], group.attrs["name"] = number, "a group"
+            group["data"] = np.arange(number, number + 50)
+    return body.getvalue()
+
+
+def large(megabytes: int) -> bytes:
+    """Chunks of 1 MB of numbers that no filter can shrink."""
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        numbers = np.random.default_rng(1).random((megabytes, 128 * 1024))
+        file.create_dataset("data", data=numbers, chunks=(1, 128 * 1024))
+    return body.getvalue()
+
+
+@dataclass
+class Stage:
+    root: Path
+    s3: S3Server
+    cluster: HsdsServer
+    pod: HsdsServer
+
+    @property
+    def hsds(self) -> Hsds:
+        return Hsds(self.cluster.endpoint, USER, PASSWORD)
+
+    def bucket(self, name: str, bodies: Mapping[str, bytes]) -> str:
+        self.s3.make_bucket(name)
+        for key, body in bodies.items():
+            self.s3.client().put_object(Bucket=name, Key=key, Body=body)
+        return name
+
+    def env(self) -> dict[str, str]:
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "HS_", "FSSPEC"))}
+        env |= self.s3.env()
+        return env | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HS_USERNAME": USER,
+            "HS_PASSWORD": PASSWORD,
+            "PYTHONWARNINGS": "ignore",
+        }
+
+    def load_all(self, bucket: str, count: int, link: bool, workers: int, **settings: object) -> float:
+        """Load a bucket with the loader; the seconds from its start to its end, with the start of Python."""
+        folder = f"/home/{USER}/ours-{next(_NUMBERS)}/"
+        self.hsds.make_folders(folder)
+        values = {
+            "src_bucket": bucket,
+            "src_suffix": "null",
+            "tgt_folder": folder,
+            "inventory_domain": f"{folder}inventory.h5",
+            "hsds_endpoint": self.cluster.endpoint,
+            "hsds_local": self.pod.endpoint,
+            "aws_s3_gateway": self.s3.endpoint,
+            "link_files": link,
+            "workers": workers,
+            "watchdog_sleep_time": 0.5,
+            "config_dir": self.root / "config",
+            "log_level": "WARNING",
+        } | settings
+        env = self.env() | {key.upper(): str(value) for key, value in values.items()}
+        inventory = Inventory.create(self.hsds, f"{folder}inventory.h5", public=False)
+        self._run([sys.executable, str(ROOT / "watcher.py"), "--once"], env)
+        began = time.monotonic()
+        self._run([sys.executable, str(ROOT / "loader.py"), "--drain"], env)
+        seconds = time.monotonic() - began
+        assert inventory.counts()[State.LOADED] == count, inventory.counts()
+        return seconds
+
+    def load_all_by_xargs(self, bucket: str, keys: list[str], link: bool, at_once: int) -> float:
+        """The loop that a user would write, with hsload's own settings for the reads from S3."""
+        folder = f"/home/{USER}/theirs-{next(_NUMBERS)}/"
+        self.hsds.make_folders(folder)
+        storage = f'{{"endpoint_url": "{self.s3.endpoint}"}}'
+        env = self.env() | {"HS_ENDPOINT": self.pod.endpoint, "FSSPEC_S3": storage, "AWS_GATEWAY": self.s3.endpoint}
+        words = f"hsload {'--link' if link else ''} s3://{bucket}/{{}} {folder}{{}}"
+        began = time.monotonic()
+        self._run(["xargs", "-P", str(at_once), "-I{}", *shlex.split(words)], env, "\n".join(keys))
+        return time.monotonic() - began
+
+    def _run(self, argv: list[str], env: Mapping[str, str], stdin: str = "") -> None:
+        done = subprocess.run(argv, env=env, input=stdin, cwd=self.root, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@contextmanager
+def stage(settings: Mapping[str, object] = POD_SETTINGS) -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory() as folder, S3Server(Path(folder)) as s3:
+        root = Path(folder)
+        (root / "config").mkdir()
+        (root / "config" / "config.yml").touch()
+        s3.make_bucket("target")
+        with (
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "cluster") as cluster,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", settings) as pod,
+        ):
+            yield Stage(root, s3, cluster, pod)
