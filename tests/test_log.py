@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from bucket_loader import log, start
+from bucket_loader.commands import Command
 from bucket_loader.config import Config
 from bucket_loader.log import LIBRARIES, bind, bound, event, logger
 from tests import files
@@ -100,7 +101,8 @@ def test_a_defect_is_one_line_unless_in_debug(
 
     arguments = [f"--config-dir={world.env()['CONFIG_DIR']}", f"--log_level={level}", "--src_bucket=b"]
     arguments += ["--tgt_folder=/home/x/", "--inventory_domain=/home/x/i.h5", "--hsds_endpoint=http://127.0.0.1:9"]
-    assert start.run(start.parser("A program."), arguments, body, desktop=True) == 1
+    command = Command("A program.", "", lambda made: None, body, desktop=True)
+    assert start.run(start.parser(command, "program"), arguments, command) == 1
     shown = capsys.readouterr().err
     assert "ZeroDivisionError: by zero" in shown
     assert ("Traceback" in shown) is traced
