@@ -15,11 +15,14 @@ import requests
 import tenacity
 from requests.auth import HTTPBasicAuth
 
+from . import __version__
+
 # a node answers 503 past `max_task_count` (100) connections; 500 stands for a data node that is restarting
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 # HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
 _DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
+USER_AGENT = f"{__package__}/{__version__}"
 PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
 
 
@@ -71,6 +74,7 @@ class Hsds:
         # a connection that is kept open counts as a task in HSDS even when it is idle: with more workers than
         # max_task_count, it would answer 503 to everyone for ever
         self._session.headers["Connection"] = "close"
+        self._session.headers["User-Agent"] = USER_AGENT  # for those who read the server's log
         if self.username and self.password:
             # as bytes: requests would encode text as Latin-1
             self._session.auth = HTTPBasicAuth(self.username.encode(), self.password.encode())

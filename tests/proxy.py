@@ -20,6 +20,7 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         self.target_port = port
         self.lose: list[bytes] = []  # answers to requests that start so are lost, one each
         self.lost = 0
+        self.heads: list[bytes] = []  # what came of each request first: its head
         self.hold: Callable[[bytes], bool] = lambda _: False  # which part of a request to hold back, once
         self.held, self.let_go = threading.Event(), threading.Event()
         self.dripping = threading.Event()
@@ -44,6 +45,8 @@ class _Handler(socketserver.BaseRequestHandler):
                 if request and self.server.dripping.is_set():
                     return self._drip()
                 if request:
+                    if b" HTTP/1.1\r\n" in request:
+                        self.server.heads.append(request)
                     for start in list(self.server.lose):
                         if request.startswith(start):
                             self.server.lose.remove(start)
