@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
+from bench.counter import counting
 from bench.measure import HEAD, Row, in_turns
 from bench.memory import peaks
 from bench.page import Curve, Section
@@ -19,6 +21,8 @@ def sections(runs: int, console: Console) -> Iterator[Section]:
     with stage() as made:
         yield _against_xargs(made, runs, console)
         yield _workers(made, runs, console)
+        yield _steps(made)
+        yield _bytes(made)
 
 
 def _against_xargs(made: Stage, runs: int, console: Console) -> Section:
@@ -68,3 +72,43 @@ def _workers(made: Stage, runs: int, console: Console) -> Section:
     rows = [[str(workers), f"{speed:.2f}", f"{speed / speeds[1]:.2f}"] for workers, speed in speeds.items()]
     curve = Curve("workers", "workers", "files/s", {"link": ([float(n) for n in speeds], list(speeds.values()))})
     return Section("Workers of one pod", ["workers", "files/s", "against one"], rows, "Link, one dataset.", [curve])
+
+
+def _steps(made: Stage) -> Section:
+    """Where the time of a load goes, by the loader's own log."""
+    rows = []
+    for what, count, make in (("one dataset", 8, one_dataset), (f"{LARGE_MB} MB", 2, lambda _: large(LARGE_MB))):
+        bucket = made.bucket(f"bench-steps-{count}", {f"{number}.h5": make(number) for number in range(count)})
+        for link in (True, False):
+            log = made.log_of_loads(bucket, count, link)
+            steps: dict[str, list[float]] = {}
+            for line in log:
+                if line.get("event") == "step" and "key" in line:
+                    steps.setdefault(str(line["step"]), []).append(float(line["seconds"]))
+            totals = [float(line["seconds"]) for line in log if line.get("event") == "load ended"]
+            named = {step: statistics.median(seconds) for step, seconds in steps.items()}
+            total = statistics.median(totals)
+            named["rest"] = max(0.0, total - sum(named.values()))
+            shares = ", ".join(f"{step} {seconds:.2f} s ({seconds / total:.0%})" for step, seconds in named.items())
+            rows.append([what, "link" if link else "ingest", f"{total:.2f} s", shares])
+    text = (
+        "One worker, medians. `look`: the file is looked at in a child; `hsload`: its child, from fork to end; `flush`: "
+        "until all is in storage; `count`: the objects of the domain; `finish`: the row. `rest`: the start times of the "
+        "data node, the rights, the root as the cluster's HSDS sees it, the source looked at before and after."
+    )
+    return Section("Where the time of a load goes", ["file", "mode", "from claim to finish", "steps"], rows, text)
+
+
+def _bytes(made: Stage) -> Section:
+    """What is read of a large file, counted by a proxy before the S3 server."""
+    rows = []
+    body = large(LARGE_MB)
+    bucket = made.bucket("bench-bytes", {"0.h5": body})
+    for link, goal in ((True, 0.05), (False, 1.05)):
+        with counting(made.s3.endpoint) as (counter, endpoint):
+            made.load_all(bucket, 1, link, 1, aws_s3_gateway=endpoint)
+            share = counter.sent / len(body)
+            verdict = "reached" if share <= goal else "missed"
+            mode = "link" if link else "ingest"
+            rows.append([mode, f"{counter.sent / 1e6:.1f} MB", f"{share:.1%}", f"≤ {goal:.0%}", verdict])
+    return Section(f"Bytes read of a file of {LARGE_MB} MB", ["mode", "read", "of the file", "goal", ""], rows)

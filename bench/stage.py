@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import shlex
 import subprocess
@@ -61,6 +62,7 @@ class Stage:
     s3: S3Server
     cluster: HsdsServer
     pod: HsdsServer
+    output: str = ""  # of the last loader
 
     @property
     def hsds(self) -> Hsds:
@@ -104,10 +106,15 @@ class Stage:
         inventory = Inventory.create(self.hsds, f"{folder}inventory.h5", public=False)
         self._run([sys.executable, str(ROOT / "watcher.py"), "--once"], env)
         began = time.monotonic()
-        self._run([sys.executable, str(ROOT / "loader.py"), "--drain"], env)
+        self.output = self._run([sys.executable, str(ROOT / "loader.py"), "--drain"], env)
         seconds = time.monotonic() - began
         assert inventory.counts()[State.LOADED] == count, inventory.counts()
         return seconds
+
+    def log_of_loads(self, bucket: str, count: int, link: bool) -> list[dict[str, object]]:
+        """Load a bucket with one worker; the lines of its log."""
+        self.load_all(bucket, count, link, 1, log_level="DEBUG", log_format="json")
+        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
 
     def load_all_by_xargs(self, bucket: str, keys: list[str], link: bool, at_once: int) -> float:
         """The loop that a user would write, with hsload's own settings for the reads from S3."""
@@ -120,9 +127,10 @@ class Stage:
         self._run(["xargs", "-P", str(at_once), "-I{}", *shlex.split(words)], env, "\n".join(keys))
         return time.monotonic() - began
 
-    def _run(self, argv: list[str], env: Mapping[str, str], stdin: str = "") -> None:
+    def _run(self, argv: list[str], env: Mapping[str, str], stdin: str = "") -> str:
         done = subprocess.run(argv, env=env, input=stdin, cwd=self.root, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from .config import Config
 from .counts import of_domain
 from .hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
 from .inventory import Claim, Outcome
-from .log import event
+from .log import event, timed
 from .look import Look
 from .servers import Servers
 from .shutdown import CalledOff
@@ -103,7 +103,8 @@ class LoadJob:
     def _run(self, key: str, domain: str, keep_going: KeepGoing) -> tuple[Mode, Look | None, Judged]:
         """Look at the file, then run hsload in the wanted mode, and in the next one where that cannot work."""
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
-        look, judged = self._tools.look(key, keep_going)
+        with timed("look"):
+            look, judged = self._tools.look(key, keep_going)
         if look is None and judged.verdict is not Verdict.BAD:
             return mode, None, judged
         if look and (refused := look.refusal or (look.swelling if mode is not Mode.LINK else "")):
@@ -111,15 +112,18 @@ class LoadJob:
         if look and look.obstacle and mode is Mode.LINK:
             judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, Mode.INGEST)
         else:
-            judged = self._tools.load(key, domain, mode, keep_going)
+            with timed("hsload"):
+                judged = self._tools.load(key, domain, mode, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
             if look and look.swelling:
                 return mode, look, Judged(Verdict.BAD, 1, look.swelling, judged.seconds)
             event(logging.INFO, "load goes on", mode=judged.next_mode.value, reason=judged.reason)
             mode = judged.next_mode
-            judged = self._tools.load(key, domain, mode, keep_going)
+            with timed("hsload"):
+                judged = self._tools.load(key, domain, mode, keep_going)
         if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or (look and look.spoiled)):
-            judged = self._tools.repair(key, domain, mode, keep_going)
+            with timed("repair"):
+                judged = self._tools.repair(key, domain, mode, keep_going)
         elif judged.verdict is Verdict.BAD and look and (object_named := self._tools.explain(key, keep_going)):
             judged = replace(judged, reason=f"{object_named}; hsload: {judged.reason}")
         return mode, look, judged
@@ -129,11 +133,13 @@ class LoadJob:
         cluster, pod = self._servers.cluster, self._servers.pod
         if look is None:
             return Judged(Verdict.TRY_AGAIN, 1, "hsload read the file, and its objects could not be counted", 0)
-        self._flush(domain, keep_going)
+        with timed("flush"):
+            self._flush(domain, keep_going)
         restarted = self._servers.restarted(lives)
         if restarted:
             return Judged(Verdict.TRY_AGAIN, 1, restarted, 0)
-        root, counts = of_domain(pod, domain)
+        with timed("count"):
+            root, counts = of_domain(pod, domain)
         lost = look.counts.missing_in(counts)
         if lost:
             return self._named(key, domain, f"hsload left the domain with {lost}", keep_going)

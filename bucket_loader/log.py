@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -60,6 +61,16 @@ def bound(**values: object) -> Iterator[None]:
         yield
     finally:
         _bound.reset(token)
+
+
+@contextmanager
+def timed(step: str) -> Iterator[None]:
+    """Log in DEBUG how many seconds a step of a row's work took."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        event(logging.DEBUG, "step", step=step, seconds=time.monotonic() - began)
 
 
 class Text(logging.Formatter):

@@ -11,7 +11,7 @@ from .config import Config
 from .hsds import HsdsError, Unavailable
 from .inventory import Claim, Inventory, InventoryError, Outcome
 from .jobs import Job, retry_or_fail
-from .log import bind, bound, event
+from .log import bind, bound, event, timed
 from .observer import Ending, Observer
 from .shutdown import CalledOff, Stop
 from .source import SourceError
@@ -78,7 +78,8 @@ class Worker:
         """One turn: at most one row, from its claim to its finish."""
         self._observer.alive()
         try:
-            claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
+            with timed("claim"):
+                claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
         except (HsdsError, InventoryError) as error:
             return self._away("cannot claim", error)
         if claim is None:
@@ -92,7 +93,8 @@ class Worker:
         started = time.monotonic()
         try:
             outcome = self._attempt(claim)
-            state = self._inventory.finish(claim, outcome)
+            with timed("finish"):
+                state = self._inventory.finish(claim, outcome)
         except CalledOff:
             self._release(claim, "called off", started)
             return Step.WORKED
