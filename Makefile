@@ -42,7 +42,7 @@ demo: $(READY)
 	@$(BIN)/python -m bucket_loader.demo $(if $(FILES),"$(FILES)")
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -62,7 +62,7 @@ compatibility: $(READY)
 
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)
-	@timeout 2400 $(BIN)/python -m pytest -m faults tests/faults
+	@timeout 2400 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal tests/faults
 
 # image and manifests in real containers; says why when it cannot
 e2e: $(READY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import pytest
 from rich.console import Console
@@ -13,27 +12,27 @@ from rich.table import Table
 from tests.faults.drill import Drill
 from tests.world import World
 
-
-@dataclass
-class Ledger:
-    drills: list[Drill] = field(default_factory=list)
-
-
-_LEDGER = Ledger()
+_ROWS: list[list[str]] = []
 
 
 @pytest.fixture
 def drill(world: World, request: pytest.FixtureRequest) -> Iterator[Drill]:
     made = Drill(world, request.node.name.removeprefix("test_").replace("_", " "))
-    _LEDGER.drills.append(made)
     yield made
+    found = made.found
+    counts = [found.rows, found.lost, found.doubled, found.stuck] if found else "----"
+    # with the report, because it may be made in another process
+    request.node.user_properties.append(("drill", [made.name, str(made.injected), *map(str, counts)]))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "teardown":
+        _ROWS.extend(value for name, value in report.user_properties if name == "drill")  # type: ignore[misc]
 
 
 def pytest_terminal_summary() -> None:
     table = Table("fault", "times", "rows", "lost", "doubled", "stuck", title="what was injected, what became of it")
-    for made in _LEDGER.drills:
-        found = made.found
-        cells = [made.injected, *([found.rows, found.lost, found.doubled, found.stuck] if found else "----")]
-        table.add_row(escape(made.name), *map(str, cells))
-    if _LEDGER.drills:
+    for name, *cells in sorted(_ROWS):
+        table.add_row(escape(name), *cells)
+    if _ROWS:
         Console(width=120).print(table)
