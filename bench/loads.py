@@ -92,9 +92,9 @@ def _steps(made: Stage) -> Section:
             shares = ", ".join(f"{step} {seconds:.2f} s ({seconds / total:.0%})" for step, seconds in named.items())
             rows.append([what, "link" if link else "ingest", f"{total:.2f} s", shares])
     text = (
-        "One worker, medians. `look`: a child looks at the file; `hsload`: its child, from fork to end; `flush`: until all "
-        "is in storage; `count`: the objects of the domain; `finish`: the row. `rest`: the start times of the data node, "
-        "the rights, the root as the cluster's HSDS sees it, the source looked at before and after."
+        "One worker, medians. `look`: a child looks at the file; `hsload`: its child, from fork to end; `flush`: until "
+        "all is in storage; `count`: the objects of the domain; `finish`: the row. `rest`: when the data node was "
+        "started, the rights, the root as the cluster's HSDS sees it, the source looked at before and after."
     )
     return Section("Where the time of a load goes", ["file", "mode", "from claim to finish", "steps"], rows, text)
 
