@@ -69,9 +69,13 @@ e2e: $(READY)
 	@timeout 2400 $(BIN)/python tests/e2e/run.py
 
 # the tables and pictures of docs/performance-*.md; the machine should have nothing else to do
-bench bench-scale: $(READY)
+bench: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
-	@timeout 3000 $(BIN)/python -m bench $(if $(filter bench-scale,$@),--scale) --write docs
+	@timeout 3000 $(BIN)/python -m bench --write docs
+
+bench-scale: $(READY)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
+	@timeout 3000 $(BIN)/python -m bench --scale --write docs
 
 # one lock for every platform and Python: what a marker excludes is not installed
 lock: pyproject.toml

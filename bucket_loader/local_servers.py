@@ -251,6 +251,8 @@ class HsdsServer:
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
         }
+        # not by the environment, which wins over the file and turns 0.05 into a text
+        env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
         (folder / "config.yml").write_text(config(FOR_LOADING | dict(settings or {})))
         urls = f"--dn_urls=http://localhost:{self.dn_port}"

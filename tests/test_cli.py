@@ -64,7 +64,7 @@ def test_what_does_not_go_together_is_refused(world: World) -> None:
         (["dump", "--sum"], ["--summary"]),
         (["dump", "--log_f"], ["--log_format"]),
         (["dump", "--state", "load"], ["load-failed", "loaded", "loading"]),
-        (["reset", "--stu"], ["--stuck"]),
+        (["reset", "--dry"], ["--dry-run"]),
         (["re"], ["reset"]),
     ],
 )

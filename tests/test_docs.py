@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from bucket_loader import cli, start
-from bucket_loader.inventory import COLUMNS, key_hash
+from bucket_loader.inventory import COLUMNS, key_digest
 from bucket_loader.states import State
 from tests import files, weekend
 from tests.world import ROOT, Servers, World
@@ -108,7 +108,7 @@ def situation(now: int) -> npt.NDArray[np.void]:
     names = ["a", "b", "broken", "c", "empty", "d", "e", "tas", "big"]
     rows = np.zeros(len(names), COLUMNS)
     rows["filename"] = [f"2026/{name}.h5".encode() for name in names]
-    rows["keyhash"] = [key_hash(f"2026/{name}.h5").encode() for name in names]
+    rows["keyhash"] = [key_digest(f"2026/{name}.h5").hex().encode() for name in names]
     rows["rowid"], rows["size"], rows["added"] = range(1, len(names) + 1), 5781, now - 7200
     rows["loadstart"], rows["loaddone"] = now - 320, now - 312
     rows["diffstart"], rows["diffdone"] = now - 300, now - 291

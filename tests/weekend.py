@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bucket_loader.inventory import COLUMNS, Inventory, key_hash
+from bucket_loader.inventory import COLUMNS, Inventory, key_digest
 from bucket_loader.states import State
 
 NASTY = [
@@ -32,7 +32,7 @@ def rows(count: int, now: int, hours: float = 30.0, left: float = 0.1) -> npt.ND
     keys = [f"climate/run{n % 40:02}/member_{n:07}.h5" for n in range(count)]
     keys[: len(NASTY)] = NASTY[:count]
     table["filename"] = [key.encode() for key in keys]
-    table["keyhash"] = [key_hash(key).encode() for key in keys] if count <= 10_000 else b"0" * 32
+    table["keyhash"] = [key_digest(key).hex().encode() for key in keys] if count <= 10_000 else b"0" * 32
     table["rowid"] = np.arange(1, count + 1)
     table["size"] = np.exp(random.normal(15, 3, count)).astype("i8")
     table["added"] = now - int(hours * 3600)
