@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+import hdf5plugin
+
 from . import child
 from .config import Config
 from .look import Look
@@ -108,6 +110,8 @@ class Tools:
             if value:
                 env[name] = value
         env.update(PYTHONUNBUFFERED="1", PYTHONWARNINGS="ignore", LOG_LEVEL="ERROR")
+        # hsload imports hdf5plugin, hsdiff does not: without its filters it cannot read lz4, zstd, blosc …
+        env.setdefault("HDF5_PLUGIN_PATH", hdf5plugin.PLUGIN_PATH)
         return env
 
     def load(self, key: str, domain: str, mode: Mode, keep_going: KeepGoing) -> Judged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from h5pyd._apps.hsdiff import diff_file
@@ -162,3 +163,12 @@ def test_the_row_says_who_decided_what(compared, mutant, quiet_domains):
     assert judged.reason.startswith("/data/numbers: value at [39, 49]: source -5, domain 1999; hsdiff: values for")
     judged = compared(mutant(SEEN["value in chunks"][1]), quiet_domains["ingest"], diff_method="hsdiff")
     assert judged.reason.startswith("hsdiff: values for")
+
+
+def test_hsdiff_reads_filters_that_hdf5_does_not_bring_along(verify_servers, compared, tmp_path):
+    with h5py.File(tmp_path / "zstd.h5", "w") as file:
+        file.create_dataset("data", data=np.arange(2000), chunks=(500,), **hdf5plugin.Zstd())
+    with verify_servers.open("/home/admin/zstd.h5", "w") as domain:
+        domain.create_dataset("data", data=np.arange(2000), chunks=(2000,), maxshape=(2000,))
+    judged = compared(tmp_path / "zstd.h5", "/home/admin/zstd.h5", diff_method="hsdiff")
+    assert (judged.verdict, judged.reason) == (Verdict.GOOD, "PASSED by hsdiff")
