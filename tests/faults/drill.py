@@ -145,7 +145,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The tools that a worker has running: of all that it has started, those with a session of their own."""
+    found = []
+    for child in _started_by(pid):
+        try:
+            session = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[3])
+        except OSError:
+            continue
+        found += [child] if session == child else []
+        found += children(child)
+    return found
+
+
+def _started_by(pid: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
