@@ -31,18 +31,25 @@ USER, FOLDER, KEY = "admin", "/home/admin/bench/", "cost.h5"
 
 
 def write_file(path: Path, megabytes: int) -> None:
-    """A third each: gzipped integers, floats in chunks, contiguous floats. Noise, so that nothing compresses away."""
+    """Gzipped integers, floats in chunks, contiguous floats; noise, so that nothing compresses away.
+
+    Of contiguous data at most 48 MiB: hsdiff reads it whole, and HSDS answers no request beyond 100 MB.
+    """
     noise = np.random.default_rng(300)
     planes = max(1, megabytes // 3)  # of 1 MiB each
+    contiguous = min(planes, 48)
+    chunked = 2 * planes - contiguous
     with h5py.File(path, "w") as file:
         counts = file.create_dataset(
             "counts", (planes, 512, 512), "i4", chunks=(1, 512, 512), compression="gzip", compression_opts=1
         )
-        floats = file.create_dataset("floats", (planes, 256, 512), "f8", chunks=(1, 256, 512))
-        plain = file.create_dataset("plain", (planes, 256, 512), "f8")
         for plane in range(planes):
             counts[plane] = noise.integers(0, 4096, (512, 512))
-            floats[plane], plain[plane] = noise.random((256, 512)) + 1, noise.random((256, 512)) + 1
+        floats = file.create_dataset("floats", (chunked, 256, 512), "f8", chunks=(1, 256, 512))
+        plain = file.create_dataset("plain", (contiguous, 256, 512), "f8")
+        for data in (floats, plain):
+            for plane in range(len(data)):
+                data[plane] = noise.random((256, 512)) + 1
         counts.attrs["unit"] = "1"
 
 
