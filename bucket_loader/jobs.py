@@ -46,6 +46,12 @@ def despite(judged: Judged, accident: str) -> Judged:
     return Judged(Verdict.TRY_AGAIN, 1, accident, judged.seconds) if accident else judged
 
 
+def _give_back_when_busy(judged: Judged) -> None:
+    """Raise Unavailable when a server was too busy for a tool: that is no attempt, and the worker waits."""
+    if judged.busy:
+        raise Unavailable(judged.reason)
+
+
 class LoadJob:
     """Loads a source object into its domain, so that it is whole, in storage, and seen by everyone."""
 
@@ -93,6 +99,7 @@ class LoadJob:
             if judged.verdict is Verdict.TRY_AGAIN:
                 servers.check()
             judged = despite(judged, servers.restarted(lives))
+            _give_back_when_busy(judged)
             if servers.folder_vanished(domain):
                 judged = despite(judged, f"the folder of {domain} was removed meanwhile")
             return retry_or_fail(claim, judged, self._config)
@@ -208,6 +215,7 @@ class CheckJob:
         judged = self._compare(row.filename, self._config.tgt_folder + row.filename, keep_going)
         if judged.verdict is not Verdict.GOOD:
             judged = despite(judged, self._servers.restarted(lives))
+            _give_back_when_busy(judged)
         if judged.verdict is Verdict.TRY_AGAIN:
             self._servers.check()
         if self._replaced(claim):

@@ -52,6 +52,7 @@ class Judged:
     reason: str
     seconds: float
     next_mode: Mode | None = None  # of a bad load: how it may go well
+    busy: bool = False  # a server had no room for it: nothing was learnt of the file
 
 
 # hsload goes on after these warnings; what they are about is not in the domain, or not as it was (a hard link that it
@@ -80,9 +81,12 @@ _PASSING = re.compile(
     r"connection (error|refused|reset|aborted|broken)|Connection ?Error|timed? ?out|Timeout"
     r"|Service Unavailable|(errno|status|status_code|status code):? ?50[0234]\b|:50[0234]$"
     r"|Internal Server Error|Max retries|SlowDown|Throttl|EndpointConnection|RemoteDisconnected|IncompleteRead"
+    r"|too many 50\d error"
     r"|ExpiredToken|RequestTimeout|Broken pipe|Connection closed|ServerDisconnected|Please reduce your request rate",
     re.IGNORECASE,
 )
+# of these, what a server answers that has more work than it takes
+_BUSY = re.compile(r"Service Unavailable|too many 503|\b503\b|SlowDown|Please reduce your request rate", re.IGNORECASE)
 _LOG_PREFIX = re.compile(r"^(ERROR|WARNING|INFO|DEBUG|CRITICAL)\s+(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\s+)?")
 # lines that say only that there was an error
 _EMPTY_WORDS = re.compile(r"^(exiting program with return code|Traceback|During handling|The above exception|\s|\^)")
@@ -240,7 +244,8 @@ def _not_exited(run: child.Finished, errors: Sequence[str]) -> Judged | None:
 
 def _failed(run: child.Finished, reason: str, lines: Sequence[str]) -> Judged:
     passing = any(_PASSING.search(line) for line in lines)
-    return Judged(Verdict.TRY_AGAIN if passing else Verdict.BAD, run.status or 1, reason, run.seconds)
+    busy = passing and any(_BUSY.search(line) for line in lines)
+    return Judged(Verdict.TRY_AGAIN if passing else Verdict.BAD, run.status or 1, reason, run.seconds, busy=busy)
 
 
 def _is_logged(line: str) -> bool:

@@ -169,3 +169,23 @@ def test_what_the_full_comparison_says(status: int, output: str, verdict: Verdic
 def test_how_a_load_may_go_well_after_all(mode: Mode, line: str, expected: Mode | None) -> None:
     crashed = "Traceback (most recent call last):\n" + line
     assert judge_load(ended(crashed, 1), mode).next_mode is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "busy"),
+    [
+        ("OSError: Service Unavailable", True),
+        (
+            "ERROR Max retries exceeded with url: /?domain=x (Caused by ResponseError('too many 503 error responses'))",
+            True,
+        ),
+        (
+            "ERROR Max retries exceeded with url: /?domain=x (Caused by ResponseError('too many 500 error responses'))",
+            False,
+        ),
+        ("ERROR Connection refused", False),
+    ],
+)
+def test_a_server_that_is_too_busy_is_no_fault_of_the_file(line: str, busy: bool) -> None:
+    judged = judge_load(ended(line, status=1), Mode.LINK)
+    assert (judged.verdict, judged.busy) == (Verdict.TRY_AGAIN, busy)
