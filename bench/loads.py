@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
-from bench.counter import counting
 from bench.measure import HEAD, Row, in_turns
 from bench.memory import peaks
 from bench.page import Curve, Section
 from bench.stage import Stage, large, many_objects, one_dataset, stage
+from tests.s3_proxy import proxy_before
 
 SMALL, MANY, LARGE_MB = 24, 6, 100
 AT_ONCE = 2
@@ -105,7 +105,7 @@ def _bytes(made: Stage) -> Section:
     body = large(LARGE_MB)
     bucket = made.bucket("bench-bytes", {"0.h5": body})
     for link, goal in ((True, 0.05), (False, 1.05)):
-        with counting(made.s3.endpoint) as (counter, endpoint):
+        with proxy_before(made.s3.endpoint) as (counter, endpoint):
             made.load_all(bucket, 1, link, 1, aws_s3_gateway=endpoint)
             share = counter.sent / len(body)
             verdict = "reached" if share <= goal else "missed"

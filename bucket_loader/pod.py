@@ -52,7 +52,7 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
                     f"there is no folder {settings.tgt_folder} on {settings.hsds_endpoint}: make it with "
                     f"'hstouch {settings.tgt_folder}', or change tgt_folder"
                 )
-            opened[:] = [start.open_inventory(servers.cluster, settings)]
+            opened[:] = [Inventory.open(servers.cluster, settings.inventory_domain)]
 
         if not start.wait_for(ready, settings, stop, metrics):
             return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
@@ -73,10 +73,16 @@ class S3Proxy(BaseHTTPRequestHandler):
         return
 
 
+def s3_proxy(world: World) -> AbstractContextManager[tuple[type[S3Proxy], str]]:
+    return proxy_before(world.servers.s3.endpoint)
+
+
 @contextmanager
-def s3_proxy(world: World) -> Iterator[tuple[type[S3Proxy], str]]:
+def proxy_before(endpoint: str) -> Iterator[tuple[type[S3Proxy], str]]:
+    """The handler and the endpoint of a proxy before an S3 server."""
+
     class Handler(S3Proxy):
-        target = world.servers.s3.endpoint
+        target = endpoint
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
