@@ -1,0 +1,77 @@
+"""What each setting of a pod's own HSDS gives: small files with all of them, without one of them, and with others."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console
+
+from bench.page import Section
+from bench.stage import PASSWORD, USER, Stage, one_dataset
+from bucket_loader.local_servers import POD_SETTINGS, HsdsServer
+
+FILES, WORKERS, GOAL = 16, 2, 2.0
+CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """A pod's HSDS that differs from the one of the manifests in some settings, or reads all certificates."""
+
+    name: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    all_certificates: bool = False
+
+
+AS_IT_COMES = Variation("as HSDS comes", {"flush_sleep_interval": 1, "log_level": "INFO"}, all_certificates=True)
+TUNED = Variation("as in the manifests")
+VARIATIONS = (
+    AS_IT_COMES,
+    TUNED,
+    Variation("with all certificates of the system", all_certificates=True),
+    Variation("with flush_sleep_interval 1", {"flush_sleep_interval": 1}),
+    Variation("with log_level INFO", {"log_level": "INFO"}),
+    Variation("with s3_sync_interval 0.2", {"s3_sync_interval": 0.2}),
+    Variation("with s3_sync_interval and s3_age_time 0.2", {"s3_sync_interval": 0.2, "s3_age_time": 0.2}),
+    Variation("with max_pending_write_requests 64", {"max_pending_write_requests": 64}),
+    Variation("without scans for an hour", {"scan_wait_time": 3600, "scan_sleep_time": 3600}),
+)
+
+
+@contextmanager
+def pod_with(made: Stage, variation: Variation, number: int) -> Iterator[Stage]:
+    """The stage with another HSDS for the pod."""
+    settings = {**POD_SETTINGS, **variation.settings}
+    server = HsdsServer(made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{number}", settings)
+    if variation.all_certificates:
+        for node in (server.dn, server.sn):
+            for name in CERTIFICATES:
+                del node.env[name]
+    with server:
+        yield replace(made, pod=server)
+
+
+def section(made: Stage, runs: int, console: Console) -> Section:
+    """Files per second with each variation, in turns, against HSDS as it comes."""
+    bucket = made.bucket("bench-tuning", {f"{number}.h5": one_dataset(number) for number in range(FILES)})
+    found: dict[Variation, list[float]] = {variation: [] for variation in VARIATIONS}
+    for _ in range(runs):
+        for number, variation in enumerate(VARIATIONS):
+            console.print(f"HSDS {variation.name}")
+            with pod_with(made, variation, number) as stage:
+                found[variation].append(FILES / stage.load_all(bucket, FILES, True, WORKERS))
+    speeds = {variation: statistics.median(speed) for variation, speed in found.items()}
+    rows = [
+        [variation.name, f"{speed:.2f}", f"{speed / speeds[AS_IT_COMES]:.2f}", f"{speed / speeds[TUNED]:.2f}"]
+        for variation, speed in speeds.items()
+    ]
+    reached = speeds[TUNED] >= GOAL * speeds[AS_IT_COMES]
+    text = (
+        f"Files with one dataset, linked by {WORKERS} workers; {runs} runs in turn, medians. Goal: as in the manifests "
+        f"≥ {GOAL:g} times as HSDS comes: {'reached' if reached else 'missed'}."
+    )
+    head = ["the pod's HSDS", "files/s", "against HSDS as it comes", "against the manifests"]
+    return Section("Settings of the pod's HSDS", head, rows, text)
