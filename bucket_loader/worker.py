@@ -85,6 +85,10 @@ class Worker:
         if claim is None:
             return Step.IDLE
         with bound(key=claim.row.filename, row=claim.row.index, attempt=claim.attempt, pod=self._name):
+            if self._stop.requested:
+                # the claim was on its way: to begin what may have to be broken off would be a load for nothing
+                self._release(claim, "not begun")
+                return Step.WORKED
             return self._work_on(claim)
 
     def _work_on(self, claim: Claim) -> Step:
@@ -96,10 +100,10 @@ class Worker:
             with timed("finish"):
                 state = self._inventory.finish(claim, outcome)
         except CalledOff:
-            self._release(claim, "called off", started)
+            self._give_back(claim, "called off", started)
             return Step.WORKED
         except (Unavailable, SourceError, InventoryError) as error:
-            self._release(claim, "given back", started)
+            self._give_back(claim, "given back", started)
             return self._away(f"{claim.work.name} waits", error)
         self._report(claim, outcome, state, time.monotonic() - started)
         return Step.WORKED
@@ -155,8 +159,12 @@ class Worker:
             return False
         return not counts[work.ready] and not counts[work.active]
 
-    def _release(self, claim: Claim, why: str, started: float) -> None:
+    def _give_back(self, claim: Claim, why: str, started: float) -> None:
+        """Release a row that was begun."""
         self._observer.ends(claim.work, Ending.GIVEN_BACK, time.monotonic() - started, claim.row.size)
+        self._release(claim, why)
+
+    def _release(self, claim: Claim, why: str) -> None:
         try:
             state = self._inventory.release(claim)
         except (HsdsError, InventoryError) as error:
