@@ -1,6 +1,6 @@
 """Where the next row is: which chunks of the table a worker asks, in which order.
 
-A claim asks one chunk at a time, and a million rows have a thousand chunks. Work is done roughly in the order of the
+A claim asks one chunk at a time, and a million rows have 558 chunks. Work is done roughly in the order of the
 table, so that there is a front: rows behind it are finished, rows ahead of it wait. A worker stays in its chunk while
 it has rows; then it finds the front by halves, with ten looks at a million rows, and takes a chunk near it by chance,
 so that workers do not all ask the same one. What is not near the front (rows to be tried again, of workers that died)
