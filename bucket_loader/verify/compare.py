@@ -15,9 +15,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from . import datatypes, values
+from . import datatypes, values, words
 from .datatypes import Mismatch, Type
-from .domain import AnswerTooLarge, Domain, DomainReadError
+from .domain import AnswerTooLarge, Domain, DomainReadError, chunk_shape_from_json, link_from_json, shape_from_json
 from .objects import Objects, Partners
 from .report import LimitReached, Recorder, Report, Trouble, short
 from .source import (
@@ -121,7 +121,7 @@ class _Comparison:
             described = self.domain.describe(group.identity)
             self.attribute_counts[group.identity] = described.get("attributeCount")
             for item in self.domain.links(group.identity) if described.get("linkCount") != 0 else ():
-                theirs[item["title"]] = _link(item)
+                theirs[item["title"]] = link_from_json(item)
                 made[item["title"]] = (item.get("created", 0), item["title"])
         except DomainReadError as error:
             self.record.differ(group.path, "links", f"{len(ours)} link(s)", f"unreadable: {error}")
@@ -136,19 +136,19 @@ class _Comparison:
                     _, kind = key_of(h5py.h5g.open(self.source.id, encode(group.path)), encode(name))
                     self.record.differ(path, "object", kind, "missing")
                 else:
-                    self.record.differ(path, f"{link[0]} link", _tell(link), "missing")
+                    self.record.differ(path, f"{link[0]} link", words.link(link), "missing")
             elif link[0] != theirs[name][0]:
-                self.record.differ(path, "link", _tell(link), _tell(theirs[name]))
+                self.record.differ(path, "link", words.link(link), words.link(theirs[name]))
             elif link[0] == "hard":
                 fresh += self._hard_link(group, name, path, theirs[name][1])
             elif link != theirs[name]:
-                self.record.differ(path, f"{link[0]} link", _tell(link), _tell(theirs[name]))
+                self.record.differ(path, f"{link[0]} link", words.link(link), words.link(theirs[name]))
         for name in sorted(theirs.keys() - ours.keys()):
             link = theirs[name]
             if link[0] == "hard":
                 self.record.differ(_join(group.path, name), "object", "missing", _KINDS.get(link[1][:1], link[1]))
             else:
-                self.record.differ(_join(group.path, name), f"{link[0]} link", "missing", _tell(link))
+                self.record.differ(_join(group.path, name), f"{link[0]} link", "missing", words.link(link))
         self._order(group, [name for _, name in sorted(made.values())])
         return fresh
 
@@ -247,7 +247,7 @@ class _Comparison:
     def _attribute(self, path: str, attribute: h5py.h5a.AttrID, item: dict[str, Any]) -> None:
         ours, our_shape = datatypes.from_hdf5(attribute.get_type()), shape_of(attribute.get_space())
         try:
-            theirs, their_shape = datatypes.from_json(item["type"]), _shape(item["shape"])
+            theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
         except datatypes.UnknownType as error:
             self.record.differ(path, "type", datatypes.describe(ours), str(error))
             return
@@ -271,7 +271,7 @@ class _Comparison:
             read, ours, scalar = np.asarray(read[0]), ours["base"], False
             our_shape = read.shape
         if our_shape != their_shape:
-            self.record.differ(path, "shape", _tell_shape(our_shape), _tell_shape(their_shape))
+            self.record.differ(path, "shape", words.shape(our_shape), words.shape(their_shape))
             return
         self._named_type(path, attribute.get_type(), item["type"])
         if not self._types(path, ours, theirs, scalar) or read is None or our_shape is None:
@@ -292,11 +292,11 @@ class _Comparison:
         except (OSError, TypeError, ValueError) as error:
             self.record.trouble(path, f"the dataset of the source cannot be opened ({error})")
             return
-        theirs, their_shape = datatypes.from_json(item["type"]), _shape(item["shape"])
+        theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
         comparable = self._types(path, ours.form, theirs)
         self._named_type(path, ours.id.get_type(), item["type"])
         if ours.shape != their_shape:
-            self.record.differ(path, "shape", _tell_shape(ours.shape), _tell_shape(their_shape))
+            self.record.differ(path, "shape", words.shape(ours.shape), words.shape(their_shape))
             comparable = False
         elif ours.shape:
             self._maxshape(path, ours, item["shape"])
@@ -305,7 +305,7 @@ class _Comparison:
         pair = Pair(ours.form, theirs, self.objects.same_target)
         self._fill_value(path, ours, pair, item.get("creationProperties", {}))
         if ours.shape is not None:
-            self._values(partners, ours, pair, _chunk_shape(item))
+            self._values(partners, ours, pair, chunk_shape_from_json(item))
 
     def _maxshape(self, path: str, ours: Dataset, shape: dict[str, Any]) -> None:
         assert ours.shape is not None
@@ -342,7 +342,7 @@ class _Comparison:
         if told is None and mine is None:
             return
         if not values.equal(pair, default, other).all():
-            self.record.differ(path, "fill value", _value(default[0]), _value(other[0]))
+            self.record.differ(path, "fill value", words.value(default[0]), words.value(other[0]))
 
     def _values(self, partners: Partners, ours: Dataset, pair: Pair, grain: tuple[int, ...]) -> None:
         assert ours.shape is not None
@@ -379,7 +379,7 @@ class _Comparison:
         return False
 
     def _tell(self, pair: Pair, value: Any) -> str:
-        return self.objects.tell(value) if pair.source["class"] == "reference" else _value(value)
+        return self.objects.tell(value) if pair.source["class"] == "reference" else words.value(value)
 
 
 class _Reader:
@@ -462,46 +462,5 @@ def _sized(item: Any) -> bool:
     return isinstance(item, (np.ndarray, bytes, str))
 
 
-def _link(item: dict[str, Any]) -> tuple[str, ...]:
-    kind = item["class"]
-    if kind == "H5L_TYPE_HARD":
-        return ("hard", item["id"])
-    if kind == "H5L_TYPE_SOFT":
-        return ("soft", item["h5path"])
-    if kind == "H5L_TYPE_EXTERNAL":
-        return ("external", item["h5domain"], item["h5path"])
-    return ("user-defined", str(kind))
-
-
-def _chunk_shape(item: dict[str, Any]) -> tuple[int, ...]:
-    """The shape of what HSDS visits one by one: its own chunks, or the file's smaller ones inside a linked chunk."""
-    made_with = item.get("creationProperties", {}).get("layout", {})
-    dims = made_with.get("hyper_dims") or item.get("layout", {}).get("dims") or []
-    return tuple(dims) if isinstance(dims, list) else (dims,)
-
-
 def _join(path: str, name: str) -> str:
     return f"{path.rstrip('/')}/{name}"
-
-
-def _tell(link: tuple[str, ...]) -> str:
-    return f"{link[0]} link" + (" to " + ":".join(link[1:]) if link[0] in ("soft", "external") else "")
-
-
-def _shape(item: dict[str, Any]) -> tuple[int, ...] | None:
-    if item["class"] == "H5S_NULL":
-        return None
-    return tuple(item.get("dims", ())) if item["class"] == "H5S_SIMPLE" else ()
-
-
-def _tell_shape(shape: tuple[int, ...] | None) -> str:
-    return "null space" if shape is None else "scalar" if shape == () else str(tuple(shape))
-
-
-def _value(value: Any) -> str:
-    """A value for a person: numbers without numpy's wrapping, text as bytes."""
-    if isinstance(value, np.void) and value.dtype.names is None:
-        return str(value.tobytes().hex())
-    if isinstance(value, (np.generic, np.ndarray)):
-        return repr(value.tolist())
-    return value if isinstance(value, str) else repr(value)

@@ -181,6 +181,32 @@ class Domain:
             raise DomainReadError(f"{url} answered {answer.status_code} {answer.reason}")
 
 
+def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
+    """A link: ("hard", id of the object), ("soft", path), ("external", domain, path) or ("user-defined", class)."""
+    kind = item["class"]
+    if kind == "H5L_TYPE_HARD":
+        return ("hard", item["id"])
+    if kind == "H5L_TYPE_SOFT":
+        return ("soft", item["h5path"])
+    if kind == "H5L_TYPE_EXTERNAL":
+        return ("external", item["h5domain"], item["h5path"])
+    return ("user-defined", str(kind))
+
+
+def shape_from_json(item: dict[str, Any]) -> tuple[int, ...] | None:
+    """The extents of an object's "shape", () for a scalar, None for a null space."""
+    if item["class"] == "H5S_NULL":
+        return None
+    return tuple(item.get("dims", ())) if item["class"] == "H5S_SIMPLE" else ()
+
+
+def chunk_shape_from_json(item: dict[str, Any]) -> tuple[int, ...]:
+    """The shape of what HSDS visits one by one: its own chunks, or the file's smaller ones inside a linked chunk."""
+    made_with = item.get("creationProperties", {}).get("layout", {})
+    dims = made_with.get("hyper_dims") or item.get("layout", {}).get("dims") or []
+    return tuple(dims) if isinstance(dims, list) else (dims,)
+
+
 def _url(identity: str) -> str:
     if identity[:2] not in ("g-", "d-", "t-"):
         raise DomainReadError(f"object id {identity!r} is not one of HSDS")
