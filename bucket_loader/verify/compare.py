@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +16,10 @@ import numpy as np
 
 from . import datatypes, values, words
 from .datatypes import Mismatch, Type
-from .domain import AnswerTooLarge, Domain, DomainReadError, chunk_shape_from_json, link_from_json, shape_from_json
+from .domain import AnswerTooLarge, Domain, DomainReadError, chunk_shape_from_json, shape_from_json
 from .objects import Objects, Partners
-from .report import LimitReached, Recorder, Report, Trouble, short
+from .report import LimitReached, Recorder, Report, Trouble
+from .sides import Sides
 from .source import (
     Dataset,
     Identifier,
@@ -28,17 +28,15 @@ from .source import (
     blocks,
     encode,
     halves,
-    in_order_of_creation,
     key_of,
-    links,
     shape_of,
 )
+from .tree import Tree
 from .values import Array, Pair, Undecodable
 
 VARIABLE_BYTES = 256  # a guess for one element that varies in size, until some have been seen
 CHUNKS_PER_REQUEST = 512  # HSDS visits each chunk of a selection: about 5 ms for a linked one
 UNREADABLE_LIMIT = 3  # datasets whose values cost a whole timeout, before the server is given up
-_KINDS = {"g": "group", "d": "dataset", "t": "named type"}
 
 
 def verify(
@@ -61,7 +59,7 @@ def verify(
     report = Report()
     domain.on_request = on_progress
     try:
-        _Comparison(source, domain, Recorder(report, limit, strict), max_bytes, after_hsdiff).run()
+        _Comparison(Sides(source, domain, Recorder(report, limit, strict)), max_bytes, after_hsdiff).run()
     except LimitReached:
         pass
     except (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError) as error:
@@ -76,100 +74,25 @@ def verify(
 
 def pair_up(source: h5py.File, domain: Domain) -> Objects:
     """Which object of the domain stands for which of the file. Raises `Trouble`."""
-    comparison = _Comparison(source, domain, Recorder(Report(), sys.maxsize, strict=False), 0)
-    comparison.tree()
-    return comparison.objects
+    sides = Sides(source, domain, Recorder(Report(), sys.maxsize, strict=False))
+    Tree(sides).walk()
+    return sides.objects
 
 
 class _Comparison:
-    def __init__(
-        self, source: h5py.File, domain: Domain, record: Recorder, max_bytes: int, after_hsdiff: bool = False
-    ) -> None:
-        self.after_hsdiff = after_hsdiff
-        self.source, self.domain, self.record, self.report = source, domain, record, record.report
+    def __init__(self, sides: Sides, max_bytes: int, after_hsdiff: bool) -> None:
+        self.sides, self.after_hsdiff = sides, after_hsdiff
+        self.source, self.domain, self.record, self.objects = sides.source, sides.domain, sides.record, sides.objects
+        self.report = sides.record.report
         self.max_bytes, self.block_bytes = max_bytes, max(1, max_bytes // 16)
-        self.objects = Objects(source)
-        self.attribute_counts: dict[str, int | None] = {}  # of the groups, that the tree has already asked about
+        self.tree = Tree(sides)
         self.timeouts = 0
 
     def run(self) -> None:
         if userblock := self.source.userblock_size:
             self.record.note("/", "user block", f"{userblock} bytes", "none")
-        for partners in self.tree():
+        for partners in self.tree.walk():
             self._object(partners)
-
-    def tree(self) -> list[Partners]:
-        """Pair the objects of both sides and compare their links."""
-        root = self.domain.root()
-        key, kind = key_of(self.source.id, b"/")
-        queue = deque([self.objects.pair("/", key, kind, root)])
-        order: list[Partners] = []
-        while queue:
-            partners = queue.popleft()
-            order.append(partners)
-            if partners.kind == "group":
-                queue.extend(self._links(partners))
-        return order
-
-    # -- the tree
-
-    def _links(self, group: Partners) -> list[Partners]:
-        """Compare the links of a group and return the objects that are met for the first time."""
-        ours = links(h5py.h5g.open(self.source.id, encode(group.path)))
-        theirs, made = {}, {}
-        try:
-            described = self.domain.describe(group.identity)
-            self.attribute_counts[group.identity] = described.get("attributeCount")
-            for item in self.domain.links(group.identity) if described.get("linkCount") != 0 else ():
-                theirs[item["title"]] = link_from_json(item)
-                made[item["title"]] = (item.get("created", 0), item["title"])
-        except DomainReadError as error:
-            self.record.differ(group.path, "links", f"{len(ours)} link(s)", f"unreadable: {error}")
-            return []
-        fresh: list[Partners] = []
-        for name, link in ours.items():
-            path = _join(group.path, name)
-            if name not in theirs:
-                if link[0] == "user-defined":
-                    self.record.note(path, "user-defined link", f"class {link[1]}", "none")
-                elif link[0] == "hard":
-                    _, kind = key_of(h5py.h5g.open(self.source.id, encode(group.path)), encode(name))
-                    self.record.differ(path, "object", kind, "missing")
-                else:
-                    self.record.differ(path, f"{link[0]} link", words.link(link), "missing")
-            elif link[0] != theirs[name][0]:
-                self.record.differ(path, "link", words.link(link), words.link(theirs[name]))
-            elif link[0] == "hard":
-                fresh += self._hard_link(group, name, path, theirs[name][1])
-            elif link != theirs[name]:
-                self.record.differ(path, f"{link[0]} link", words.link(link), words.link(theirs[name]))
-        for name in sorted(theirs.keys() - ours.keys()):
-            link = theirs[name]
-            if link[0] == "hard":
-                self.record.differ(_join(group.path, name), "object", "missing", _KINDS.get(link[1][:1], link[1]))
-            else:
-                self.record.differ(_join(group.path, name), f"{link[0]} link", "missing", words.link(link))
-        self._order(group, [name for _, name in sorted(made.values())])
-        return fresh
-
-    def _hard_link(self, group: Partners, name: str, path: str, identity: str) -> list[Partners]:
-        key, kind = key_of(h5py.h5g.open(self.source.id, encode(group.path)), encode(name))
-        ours, theirs = self.objects.by_key.get(key), self.objects.by_identity.get(identity)
-        if ours is None and theirs is None:
-            other = _KINDS.get(identity[:1], identity)
-            if kind != other:
-                self.record.differ(path, "object", kind, other)
-                return []
-            return [self.objects.pair(path, key, kind, identity)]
-        if ours is not theirs:
-            told = [f"the same object as {p.path}" if p else "an object of its own" for p in (ours, theirs)]
-            self.record.differ(path, "hard link", told[0], told[1])
-        return []
-
-    def _order(self, group: Partners, made: list[str]) -> None:
-        kept = in_order_of_creation(h5py.h5g.open(self.source.id, encode(group.path)))
-        if kept is not None and kept != made and set(kept) == set(made):
-            self.record.note(group.path, "order of creation of its links", short(kept, 60), short(made, 60))
 
     # -- one object
 
@@ -178,9 +101,9 @@ class _Comparison:
         obj = h5py.h5o.open(self.source.id, encode(partners.path))
         item: dict[str, Any] = {}
         if partners.kind == "group":
-            if partners.identity not in self.attribute_counts:
+            if partners.identity not in self.tree.attribute_counts:
                 return  # unreadable, and recorded as such
-            count = self.attribute_counts.pop(partners.identity)
+            count = self.tree.attribute_counts[partners.identity]
         else:
             try:
                 item = self.domain.describe(partners.identity)
@@ -460,7 +383,3 @@ def _deep_size(array: Array) -> int:
 
 def _sized(item: Any) -> bool:
     return isinstance(item, (np.ndarray, bytes, str))
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path.rstrip('/')}/{name}"

@@ -1,0 +1,107 @@
+"""The tree: which object of the domain stands for which of the file, and whether the same links lead to both."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import h5py
+
+from . import words
+from .domain import DomainReadError, link_from_json
+from .objects import Partners
+from .report import short
+from .sides import Sides
+from .source import encode, in_order_of_creation, key_of, links
+
+_KINDS = {"g": "group", "d": "dataset", "t": "named type"}
+
+
+class Tree:
+    """The walk down both sides at once. Asks the domain once about each group."""
+
+    def __init__(self, sides: Sides) -> None:
+        self.sides = sides
+        self.attribute_counts: dict[str, int | None] = {}  # of the groups that the domain describes, by id
+
+    def walk(self) -> list[Partners]:
+        """Pair the objects of both sides and compare their links; all partners, parents first."""
+        root = self.sides.domain.root()
+        key, kind = key_of(self.sides.source.id, b"/")
+        queue = deque([self.sides.objects.pair("/", key, kind, root)])
+        order: list[Partners] = []
+        while queue:
+            partners = queue.popleft()
+            order.append(partners)
+            if partners.kind == "group":
+                queue.extend(self._links(partners))
+        return order
+
+    def _links(self, group: Partners) -> list[Partners]:
+        """Compare the links of a group and return the objects that are met for the first time."""
+        domain, record = self.sides.domain, self.sides.record
+        opened = h5py.h5g.open(self.sides.source.id, encode(group.path))
+        ours = links(opened)
+        theirs, made = {}, {}
+        try:
+            described = domain.describe(group.identity)
+            self.attribute_counts[group.identity] = described.get("attributeCount")
+            for item in domain.links(group.identity) if described.get("linkCount") != 0 else ():
+                theirs[item["title"]] = link_from_json(item)
+                made[item["title"]] = (item.get("created", 0), item["title"])
+        except DomainReadError as error:
+            record.differ(group.path, "links", f"{len(ours)} link(s)", f"unreadable: {error}")
+            return []
+        fresh: list[Partners] = []
+        for name, link in ours.items():
+            path = _join(group.path, name)
+            if name not in theirs:
+                self._missing(opened, name, path, link)
+            elif link[0] != theirs[name][0]:
+                record.differ(path, "link", words.link(link), words.link(theirs[name]))
+            elif link[0] == "hard":
+                fresh += self._hard_link(opened, name, path, theirs[name][1])
+            elif link != theirs[name]:
+                record.differ(path, f"{link[0]} link", words.link(link), words.link(theirs[name]))
+        for name in sorted(theirs.keys() - ours.keys()):
+            link = theirs[name]
+            if link[0] == "hard":
+                record.differ(_join(group.path, name), "object", "missing", _KINDS.get(link[1][:1], link[1]))
+            else:
+                record.differ(_join(group.path, name), f"{link[0]} link", "missing", words.link(link))
+        self._order(group.path, opened, [name for _, name in sorted(made.values())])
+        return fresh
+
+    def _missing(self, group: h5py.h5g.GroupID, name: str, path: str, link: tuple[str, ...]) -> None:
+        """Record a link that the domain does not have."""
+        if link[0] == "user-defined":
+            self.sides.record.note(path, "user-defined link", f"class {link[1]}", "none")
+        elif link[0] == "hard":
+            _, kind = key_of(group, encode(name))
+            self.sides.record.differ(path, "object", kind, "missing")
+        else:
+            self.sides.record.differ(path, f"{link[0]} link", words.link(link), "missing")
+
+    def _hard_link(self, group: h5py.h5g.GroupID, name: str, path: str, identity: str) -> list[Partners]:
+        """Pair the objects that a name leads to on both sides, unless one of them has its partner already."""
+        objects, record = self.sides.objects, self.sides.record
+        key, kind = key_of(group, encode(name))
+        ours, theirs = objects.by_key.get(key), objects.by_identity.get(identity)
+        if ours is None and theirs is None:
+            other = _KINDS.get(identity[:1], identity)
+            if kind != other:
+                record.differ(path, "object", kind, other)
+                return []
+            return [objects.pair(path, key, kind, identity)]
+        if ours is not theirs:
+            told = [f"the same object as {p.path}" if p else "an object of its own" for p in (ours, theirs)]
+            record.differ(path, "hard link", told[0], told[1])
+        return []
+
+    def _order(self, path: str, group: h5py.h5g.GroupID, made: list[str]) -> None:
+        kept = in_order_of_creation(group)
+        if kept is not None and kept != made and set(kept) == set(made):
+            self.sides.record.note(path, "order of creation of its links", short(kept, 60), short(made, 60))
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path.rstrip('/')}/{name}"
