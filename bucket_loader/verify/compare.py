@@ -15,22 +15,14 @@ import h5py
 import numpy as np
 
 from . import datatypes, values, words
-from .datatypes import Mismatch, Type
+from .attributes import compare_attributes
 from .domain import AnswerTooLarge, Domain, DomainReadError, chunk_shape_from_json, shape_from_json
+from .elements import compare_elements
+from .mismatches import compare_named_types, record_mismatches
 from .objects import Objects, Partners
 from .report import LimitReached, Recorder, Report, Trouble
 from .sides import Sides
-from .source import (
-    Dataset,
-    Identifier,
-    attribute_values,
-    attributes,
-    blocks,
-    encode,
-    halves,
-    key_of,
-    shape_of,
-)
+from .source import Dataset, blocks, encode, halves
 from .tree import Tree
 from .values import Array, Pair, Undecodable
 
@@ -111,102 +103,16 @@ class _Comparison:
                 self.record.differ(partners.path, partners.kind, "readable", f"unreadable: {error}")
                 return
             count = item.get("attributeCount")
-        self._attributes(partners, obj, empty=count == 0)
+        compare_attributes(self.sides, partners, obj, empty=count == 0)
         try:
             if partners.kind == "dataset":
                 self._dataset(partners, item)
             elif partners.kind == "named type":
-                self._types(partners.path, datatypes.from_hdf5(obj), datatypes.from_json(item["type"]))
+                record_mismatches(
+                    self.record, partners.path, datatypes.from_hdf5(obj), datatypes.from_json(item["type"])
+                )
         except datatypes.UnknownType as error:
             self.record.differ(partners.path, "type", "see the file", str(error))
-
-    def _types(self, path: str, ours: Type, theirs: Type, scalar_attribute: bool = False) -> bool:
-        """Record how two types differ; whether their values can be compared."""
-        return self._mismatches(path, datatypes.compare_types(ours, theirs, scalar_attribute=scalar_attribute))
-
-    def _mismatches(self, path: str, found: list[Mismatch]) -> bool:
-        for item in found:
-            ours, theirs = (x if isinstance(x, str) else repr(x) for x in (item.source, item.domain))
-            (self.record.note if item.note else self.record.differ)(path, item.what, ours, theirs)
-        return all(item.note for item in found)
-
-    def _named_type(self, path: str, tid: h5py.h5t.TypeID, item: Any) -> None:
-        """Compare which named type, if any, an object's type is. hsload writes a private copy of the type instead."""
-        key = key_of(tid)[0] if tid.committed() else None
-        identity = item.get("id") if isinstance(item, dict) else None
-        ours, theirs = (
-            self.objects.by_key.get(key) if key else None,
-            self.objects.by_identity.get(identity) if identity else None,
-        )
-        told = [f"named type {p.path}" if p else "a type of its own" for p in (ours, theirs)]
-        if key and not ours:
-            told[0] = "a named type without a path"
-        if key and not identity:
-            self.record.note(path, "named type", told[0], told[1])
-        elif bool(key) != bool(identity) or ours is not theirs:
-            self.record.differ(path, "named type", told[0], told[1])
-
-    # -- attributes
-
-    def _attributes(self, partners: Partners, obj: Identifier, empty: bool) -> None:
-        ours = dict(attributes(obj))
-        seen = set()
-        try:
-            for item in () if empty else self.domain.attributes(partners.identity):
-                name = item["name"]
-                seen.add(name)
-                path = f"{partners.path}@{name}"
-                if name not in ours:
-                    self.record.differ(path, "attribute", "missing", "present")
-                    continue
-                self.report.attributes += 1
-                self._attribute(path, ours[name], item)
-        except DomainReadError as error:
-            self.record.differ(partners.path, "attributes", f"{len(ours)} attribute(s)", f"unreadable: {error}")
-            return
-        for name in sorted(ours.keys() - seen):
-            self.record.differ(f"{partners.path}@{name}", "attribute", "present", "missing")
-
-    def _attribute(self, path: str, attribute: h5py.h5a.AttrID, item: dict[str, Any]) -> None:
-        ours, our_shape = datatypes.from_hdf5(attribute.get_type()), shape_of(attribute.get_space())
-        try:
-            theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
-        except datatypes.UnknownType as error:
-            self.record.differ(path, "type", datatypes.describe(ours), str(error))
-            return
-        read = None
-        if our_shape is not None:
-            try:
-                read = attribute_values(attribute, ours, our_shape)
-            except (OSError, TypeError, ValueError) as error:
-                self.record.trouble(path, f"the attribute of the source cannot be read ({error})")
-                return
-        scalar = our_shape == ()
-        if ours["class"] == "array" and theirs["class"] != "array" and our_shape is not None and read is not None:
-            # numpy has no scalar of an array type: h5pyd makes its dimensions the attribute's
-            self.record.note(path, "array type", datatypes.describe(ours), f"shape {their_shape}")
-            scalar = False
-            while ours["class"] == "array":
-                our_shape, ours = (*our_shape, *ours["dims"]), ours["base"]
-            read = read.reshape(math.prod(our_shape))
-        elif scalar and ours["class"] == "vlen" and theirs["class"] != "vlen" and read is not None:
-            self.record.note(path, "scalar sequence", datatypes.describe(ours), f"shape {their_shape}")
-            read, ours, scalar = np.asarray(read[0]), ours["base"], False
-            our_shape = read.shape
-        if our_shape != their_shape:
-            self.record.differ(path, "shape", words.shape(our_shape), words.shape(their_shape))
-            return
-        self._named_type(path, attribute.get_type(), item["type"])
-        if not self._types(path, ours, theirs, scalar) or read is None or our_shape is None:
-            return
-        try:
-            other = values.from_json(item, theirs, our_shape)
-        except Undecodable as error:
-            self.record.differ(path, "value", "readable", str(error))
-            return
-        self._compare(path, Pair(ours, theirs, self.objects.same_target), read, other, our_shape, (0,) * len(our_shape))
-
-    # -- datasets
 
     def _dataset(self, partners: Partners, item: dict[str, Any]) -> None:
         path = partners.path
@@ -216,8 +122,8 @@ class _Comparison:
             self.record.trouble(path, f"the dataset of the source cannot be opened ({error})")
             return
         theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
-        comparable = self._types(path, ours.form, theirs)
-        self._named_type(path, ours.id.get_type(), item["type"])
+        comparable = record_mismatches(self.record, path, ours.form, theirs)
+        compare_named_types(self.sides, path, ours.id.get_type(), item["type"])
         if ours.shape != their_shape:
             self.record.differ(path, "shape", words.shape(ours.shape), words.shape(their_shape))
             comparable = False
@@ -284,26 +190,6 @@ class _Comparison:
             if not reader.compare(selection):
                 return
 
-    def _compare(
-        self, path: str, pair: Pair, ours: Array, theirs: Array, shape: tuple[int, ...], start: tuple[int, ...]
-    ) -> bool:
-        """Compare flat elements of a selection of that shape and start; record the first that differs."""
-        self.report.bytes += ours.nbytes
-        same = values.equal(pair, ours, theirs)
-        if same.all():
-            return True
-        first = int(np.argmin(same))
-        index = np.unravel_index(first, shape) if shape else ()
-        where = "[" + ", ".join(str(int(i) + s) for i, s in zip(index, start, strict=True)) + "]" if shape else ""
-        inner, leaf, a, b = values.locate(pair, ours[first : first + 1], theirs[first : first + 1])
-        count = int((~same).sum())
-        what = "value" if count == 1 else f"values ({count} of {len(same)} differ)"
-        self.record.differ(path, what, self._tell(leaf, a), self._tell(leaf, b), where + inner)
-        return False
-
-    def _tell(self, pair: Pair, value: Any) -> str:
-        return self.objects.tell(value) if pair.source["class"] == "reference" else words.value(value)
-
 
 class _Reader:
     """Reads and compares one dataset's selections; cuts them where elements turn out larger than was guessed."""
@@ -346,7 +232,7 @@ class _Reader:
             return False
         self._learn(count, len(data), ours)
         shape = tuple(s.stop - s.start for s in selection)
-        return owner._compare(path, self.pair, ours, theirs, shape, tuple(s.start for s in selection))
+        return compare_elements(owner.sides, path, self.pair, ours, theirs, shape, tuple(s.start for s in selection))
 
     def _has_zeros(self, selection: tuple[slice, ...]) -> bool:
         """Whether a selection of the source has a zero, or cannot be read."""

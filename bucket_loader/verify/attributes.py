@@ -1,0 +1,82 @@
+"""The attributes of one object: which there are, and each one's shape, type and value."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import h5py
+import numpy as np
+
+from . import datatypes, values, words
+from .domain import DomainReadError, shape_from_json
+from .elements import compare_elements
+from .mismatches import compare_named_types, record_mismatches
+from .objects import Partners
+from .sides import Sides
+from .source import Identifier, attribute_values, attributes, shape_of
+from .values import Pair, Undecodable
+
+
+def compare_attributes(sides: Sides, partners: Partners, obj: Identifier, empty: bool) -> None:
+    """Compare all attributes of an object; `empty`: the domain's object is known to have none."""
+    record = sides.record
+    ours = dict(attributes(obj))
+    seen = set()
+    try:
+        for item in () if empty else sides.domain.attributes(partners.identity):
+            name = item["name"]
+            seen.add(name)
+            path = f"{partners.path}@{name}"
+            if name not in ours:
+                record.differ(path, "attribute", "missing", "present")
+                continue
+            record.report.attributes += 1
+            _compare_attribute(sides, path, ours[name], item)
+    except DomainReadError as error:
+        record.differ(partners.path, "attributes", f"{len(ours)} attribute(s)", f"unreadable: {error}")
+        return
+    for name in sorted(ours.keys() - seen):
+        record.differ(f"{partners.path}@{name}", "attribute", "present", "missing")
+
+
+def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item: dict[str, Any]) -> None:
+    record = sides.record
+    ours, our_shape = datatypes.from_hdf5(attribute.get_type()), shape_of(attribute.get_space())
+    try:
+        theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
+    except datatypes.UnknownType as error:
+        record.differ(path, "type", datatypes.describe(ours), str(error))
+        return
+    read = None
+    if our_shape is not None:
+        try:
+            read = attribute_values(attribute, ours, our_shape)
+        except (OSError, TypeError, ValueError) as error:
+            record.trouble(path, f"the attribute of the source cannot be read ({error})")
+            return
+    scalar = our_shape == ()
+    if ours["class"] == "array" and theirs["class"] != "array" and our_shape is not None and read is not None:
+        # numpy has no scalar of an array type: h5pyd makes its dimensions the attribute's
+        record.note(path, "array type", datatypes.describe(ours), f"shape {their_shape}")
+        scalar = False
+        while ours["class"] == "array":
+            our_shape, ours = (*our_shape, *ours["dims"]), ours["base"]
+        read = read.reshape(math.prod(our_shape))
+    elif scalar and ours["class"] == "vlen" and theirs["class"] != "vlen" and read is not None:
+        record.note(path, "scalar sequence", datatypes.describe(ours), f"shape {their_shape}")
+        read, ours, scalar = np.asarray(read[0]), ours["base"], False
+        our_shape = read.shape
+    if our_shape != their_shape:
+        record.differ(path, "shape", words.shape(our_shape), words.shape(their_shape))
+        return
+    compare_named_types(sides, path, attribute.get_type(), item["type"])
+    if not record_mismatches(record, path, ours, theirs, scalar) or read is None or our_shape is None:
+        return
+    try:
+        other = values.from_json(item, theirs, our_shape)
+    except Undecodable as error:
+        record.differ(path, "value", "readable", str(error))
+        return
+    pair = Pair(ours, theirs, sides.objects.same_target)
+    compare_elements(sides, path, pair, read, other, our_shape, (0,) * len(our_shape))
