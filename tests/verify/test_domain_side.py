@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from bucket_loader.local_servers import free_port
-from bucket_loader.verify import Domain, Trouble, compare, domain, verify
+from bucket_loader.verify import Domain, Trouble, domain, selections, verify
 
 from .conftest import BUCKET, PASSWORD, USER
 
@@ -112,15 +112,15 @@ def test_pages_of_links_and_attributes_are_all_read(verify_servers, base_file, b
 
 def test_small_memory_reads_the_same(verify_servers, base_file, base_domains, monkeypatch):
     sizes = []
-    read = compare._Reader.compare
+    read = selections.Reader.compare
 
     def spy(self, selection):
         if all(s.stop > s.start for s in selection):
             sizes.append(self.element_bytes * int(np.prod([s.stop - s.start for s in selection])))
         return read(self, selection)
 
-    monkeypatch.setattr(compare._Reader, "compare", spy)
-    monkeypatch.setattr(compare, "CHUNKS_PER_REQUEST", 3)
+    monkeypatch.setattr(selections.Reader, "compare", spy)
+    monkeypatch.setattr(selections, "CHUNKS_PER_REQUEST", 3)
     report = verify_servers.verify(base_file, base_domains["ingest"], max_bytes=16 * 1024)
     assert report.same, report.differences
     assert max(sizes) <= 1024
