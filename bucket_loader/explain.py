@@ -13,10 +13,10 @@ from typing import Any
 import h5py
 from h5pyd._hl.h5type import getTypeItem
 
+from .one_line import print_line
 from .verify import datatypes
-from .verify.__main__ import open_source
 from .verify.datatypes import Type
-from .verify.report import Trouble, printable
+from .verify.report import printable
 from .verify.source import Item, attributes, encode, links, objects
 
 _ARRAY_OF = ("integer", "float", "string", "array", "bitfield")
@@ -107,20 +107,14 @@ def _values(item: Item) -> Iterator[str]:
         )
 
 
+def first_reason(file: h5py.File) -> str:
+    """The first of the reasons, and how many more there are; "" when there is none."""
+    first, *others = [*dict.fromkeys(reasons(file))] or [""]
+    return printable(first) + (f" (and {len(others)} more)" if others else "")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 1:
-        print("usage: python -m bucket_loader.explain SOURCE", file=sys.stderr)
-        return 2
-    try:
-        with open_source(given[0]) as file:
-            first, *others = [*dict.fromkeys(reasons(file))] or [""]
-    except (Trouble, OSError, RuntimeError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    if first:
-        print(printable(first) + (f" (and {len(others)} more)" if others else ""))
-    return 0
+    return print_line("explain", first_reason, arguments)
 
 
 if __name__ == "__main__":

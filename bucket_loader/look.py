@@ -17,9 +17,9 @@ import h5py
 
 from .counts import Counts
 from .linkable import is_copied, obstacle, refusal, swelling
+from .one_line import print_line
 from .repair import spoiled
-from .verify.__main__ import open_source
-from .verify.report import Trouble, printable
+from .verify.report import printable
 from .verify.source import attributes, objects
 
 # h5pyd puts an attribute's name into the address of its request as it is: it would end there, or be decoded
@@ -73,17 +73,7 @@ def look(file: h5py.File) -> Look:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 1:
-        print("usage: python -m bucket_loader.look SOURCE", file=sys.stderr)
-        return 2
-    try:
-        with open_source(given[0]) as file:
-            print(look(file).to_json())
-    except (Trouble, OSError, RuntimeError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return print_line("look", lambda file: look(file).to_json(), arguments)
 
 
 if __name__ == "__main__":
