@@ -14,14 +14,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory import Inventory
-from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server
+from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer, S3Server
 from bucket_loader.states import State
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,13 +58,25 @@ def large(megabytes: int) -> bytes:
     return body.getvalue()
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What a loader did with a bucket: seconds of work, seconds before its first row, and its log."""
+
+    seconds: float
+    start: float
+    log: list[dict[str, Any]]
+
+
+def _time(line: dict[str, Any]) -> float:
+    return datetime.fromisoformat(line["time"]).timestamp()
+
+
 @dataclass
 class Stage:
     root: Path
     s3: S3Server
     cluster: HsdsServer
     pod: HsdsServer
-    output: str = ""  # of the last loader
 
     @property
     def hsds(self) -> Hsds:
@@ -84,8 +98,8 @@ class Stage:
             "PYTHONWARNINGS": "ignore",
         }
 
-    def load_all(self, bucket: str, count: int, link: bool, workers: int, **settings: object) -> float:
-        """Load a bucket with the loader; the seconds from its start to its end, with the start of Python."""
+    def load_all(self, bucket: str, count: int, link: bool, workers: int, **settings: object) -> Loaded:
+        """Load a bucket with the loader, from the first row that begins to the last one that ends."""
         folder = f"/home/{USER}/ours-{next(_NUMBERS)}/"
         self.hsds.make_folders(folder)
         values = {
@@ -100,21 +114,19 @@ class Stage:
             "workers": workers,
             "watchdog_sleep_time": 0.5,
             "config_dir": self.root / "config",
-            "log_level": "WARNING",
+            "log_level": "DEBUG",
+            "log_format": "json",
         } | settings
         env = self.env() | {key.upper(): str(value) for key, value in values.items()}
         inventory = Inventory.create(self.hsds, f"{folder}inventory.h5", public=False)
         self._run([sys.executable, str(ROOT / "watcher.py"), "--once"], env)
-        began = time.monotonic()
-        self.output = self._run([sys.executable, str(ROOT / "loader.py"), "--drain"], env)
-        seconds = time.monotonic() - began
+        began = time.time()
+        output = self._run([sys.executable, str(ROOT / "loader.py"), "--drain"], env)
         assert inventory.counts()[State.LOADED] == count, inventory.counts()
-        return seconds
-
-    def log_of_loads(self, bucket: str, count: int, link: bool) -> list[dict[str, object]]:
-        """Load a bucket with one worker; the lines of its log."""
-        self.load_all(bucket, count, link, 1, log_level="DEBUG", log_format="json")
-        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        log = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        first = min(_time(line) for line in log if line["event"] == "load begins")
+        last = max(_time(line) for line in log if line["event"] == "load ended")
+        return Loaded(last - first, first - began, log)
 
     def load_all_by_xargs(self, bucket: str, keys: list[str], link: bool, at_once: int) -> float:
         """The loop that a user would write, with hsload's own settings for the reads from S3."""
@@ -134,7 +146,7 @@ class Stage:
 
 
 @contextmanager
-def stage(settings: Mapping[str, object] = POD_SETTINGS) -> Iterator[Stage]:
+def stage(settings: Mapping[str, object] = LOADER_SETTINGS) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory() as folder, S3Server(Path(folder)) as s3:
         root = Path(folder)
         (root / "config").mkdir()

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from bench.page import Section
 from bench.stage import PASSWORD, USER, Stage, one_dataset
-from bucket_loader.local_servers import POD_SETTINGS, HsdsServer
+from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
 
-FILES, WORKERS, GOAL = 16, 2, 2.0
+FILES, WORKERS, GOAL = 12, 2, 2.0
 CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -26,17 +26,17 @@ class Variation:
     all_certificates: bool = False
 
 
-AS_IT_COMES = Variation("as HSDS comes", {"flush_sleep_interval": 1, "log_level": "INFO"}, all_certificates=True)
+UNTUNED = {"flush_sleep_interval": 1, "s3_age_time": 1, "s3_sync_interval": 1, "log_level": "INFO"}
+AS_IT_COMES = Variation("as HSDS comes", UNTUNED, all_certificates=True)
 TUNED = Variation("as in the manifests")
 VARIATIONS = (
     AS_IT_COMES,
     TUNED,
     Variation("with all certificates of the system", all_certificates=True),
-    Variation("with flush_sleep_interval 1", {"flush_sleep_interval": 1}),
-    Variation("with log_level INFO", {"log_level": "INFO"}),
-    Variation("with s3_sync_interval 0.2", {"s3_sync_interval": 0.2}),
-    Variation("with s3_sync_interval and s3_age_time 0.2", {"s3_sync_interval": 0.2, "s3_age_time": 0.2}),
+    *(Variation(f"with {name} {value}", {name: value}) for name, value in UNTUNED.items()),
     Variation("with max_pending_write_requests 64", {"max_pending_write_requests": 64}),
+    Variation("with metadata_mem_cache_expire 2", {"metadata_mem_cache_expire": 2}),
+    Variation("with chunk_mem_cache_size 512m", {"chunk_mem_cache_size": "512m"}),
     Variation("without scans for an hour", {"scan_wait_time": 3600, "scan_sleep_time": 3600}),
 )
 
@@ -44,7 +44,7 @@ VARIATIONS = (
 @contextmanager
 def pod_with(made: Stage, variation: Variation, number: int) -> Iterator[Stage]:
     """The stage with another HSDS for the pod."""
-    settings = {**POD_SETTINGS, **variation.settings}
+    settings = {**LOADER_SETTINGS, **variation.settings}
     server = HsdsServer(made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{number}", settings)
     if variation.all_certificates:
         for node in (server.dn, server.sn):
@@ -62,7 +62,7 @@ def section(made: Stage, runs: int, console: Console) -> Section:
         for number, variation in enumerate(VARIATIONS):
             console.print(f"HSDS {variation.name}")
             with pod_with(made, variation, number) as stage:
-                found[variation].append(FILES / stage.load_all(bucket, FILES, True, WORKERS))
+                found[variation].append(FILES / stage.load_all(bucket, FILES, True, WORKERS).seconds)
     speeds = {variation: statistics.median(speed) for variation, speed in found.items()}
     rows = [
         [variation.name, f"{speed:.2f}", f"{speed / speeds[AS_IT_COMES]:.2f}", f"{speed / speeds[TUNED]:.2f}"]

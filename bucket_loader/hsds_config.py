@@ -20,6 +20,10 @@ FOR_LOADING: dict[str, object] = {
     "aws_iam_role": None,
     # a flush looks this often whether all is written; with 1 s it takes a second more than it must
     "flush_sleep_interval": 0.05,
+    # an object is written when it has not changed for so long, and this often HSDS looks for such; with 1 s each, every
+    # flush waits for both
+    "s3_age_time": 0.1,
+    "s3_sync_interval": 0.1,
 }
 
 

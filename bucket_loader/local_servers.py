@@ -208,8 +208,10 @@ class S3Server:
         return True
 
 
-# of an HSDS that other ones change domains behind the back of
+# of a pod's HSDS, behind whose back other pods change domains: a differ must see those as they are now. A loader's own
+# reads what it wrote itself; with 2 s it gets half of a file's objects from storage again while it still writes them.
 POD_SETTINGS = {"metadata_mem_cache_expire": 2}
+LOADER_SETTINGS = {"metadata_mem_cache_expire": 60}
 
 
 class HsdsServer:

@@ -6,6 +6,7 @@ import io
 import json
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -13,9 +14,10 @@ import h5pyd
 import numpy as np
 import pytest
 
-from bucket_loader.local_servers import HsdsServer
+from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
 from bucket_loader.states import State
 from tests import files
+from tests.independent import compare_at
 from tests.s3_proxy import s3_proxy
 from tests.world import PASSWORD, USER, World
 
@@ -109,6 +111,26 @@ def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World
     world.ok("differ.py", "--drain")
     row = world.rows()["a.h5"]
     assert (row["state"], row["version"], row["loadversion"]) == ("verified", 1, 1)
+
+
+def test_pods_that_load_a_file_in_turns_do_not_meet_what_they_remember(world: World) -> None:
+    """A loader's HSDS keeps for a minute what it wrote; another pod may have replaced it meanwhile."""
+    versions = ["scalar.h5", "chunked.h5", "compressed.h5", "scalar.h5"]
+    root, s3 = world.servers.root, world.servers.s3
+    world.ok("make_inventory.py")
+    with ExitStack() as stack:
+        pods = [
+            stack.enter_context(HsdsServer(root, s3, "target", {USER: PASSWORD}, f"turn-{number}", LOADER_SETTINGS))
+            for number in range(2)
+        ]
+        for turn, name in enumerate(versions):
+            world.put("a.h5", files.GOOD[name])
+            world.ok("watcher.py", "--once")
+            world.ok("loader.py", "--drain", f"--hsds_local={pods[turn % 2].endpoint}")
+            compare_at(files.GOOD[name], f"{world.folder}a.h5", world.servers.cluster.endpoint, PASSWORD)
+            world.ok("differ.py", "--drain")
+            row = world.rows()["a.h5"]
+            assert (row["state"], row["loadversion"], row["loadattempts"]) == ("verified", turn, 1)
 
 
 def test_keys_with_odd_characters_become_domains(world: World) -> None:
