@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from rich.console import Console
 
-from bench.page import Section
+from bench.page import Section, verdict
 from bench.stage import USER, Stage
 from bucket_loader.local_servers import program
 
@@ -106,5 +106,5 @@ def _compare(uri: str, domain: str, env: Mapping[str, str], runs: int) -> Iterat
     base = statistics.median(seconds[hsdiff])
     for what, times in seconds.items():
         median = statistics.median(times)
-        goal = [f"≤ {GOAL:g}", "reached" if median <= GOAL * base else "missed"] if what == DIFFER else ["", ""]
+        goal = [f"≤ {GOAL:g}", verdict(median <= GOAL * base)] if what == DIFFER else ["", ""]
         yield [what, f"{median:.1f} s", f"{median / base:.2f}", *goal, f"{peaks[what] / 1e6:.0f} MB"]

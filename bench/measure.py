@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bench.page import verdict
+
 
 @dataclass
 class Row:
@@ -29,7 +31,6 @@ class Row:
         return None if self.goal is None else self.ratio >= self.goal
 
     def cells(self) -> list[str]:
-        verdict = {None: "", True: "reached", False: "missed"}[self.reached]
         return [
             self.what,
             self.rival,
@@ -37,7 +38,7 @@ class Row:
             f"{statistics.median(self.theirs):.3g} {self.unit}",
             f"{self.ratio:.2f}",
             "" if self.goal is None else f"≥ {self.goal:g}",
-            verdict,
+            "" if self.reached is None else verdict(self.reached),
         ]
 
 

@@ -42,6 +42,10 @@ class Section:
         return "\n".join(lines)
 
 
+def verdict(reached: bool) -> str:
+    return "reached" if reached else "missed"
+
+
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
