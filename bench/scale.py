@@ -87,7 +87,8 @@ def _passes(made: Stage, tables: dict[int, Inventory]) -> Section:
     head = ["keys", "reading the table", "added", "listing alone", "pass without news", "ratio", "peak memory", "goal"]
     text = (
         "A first pass reads the table and adds what is missing; `added` has the listing in it. Listings come from a "
-        "server that pages as S3 does. Goal: a pass takes 10 % more than its listing, 256 MiB, and 60 s for 100,000 new keys."
+        "server that pages as S3 does. Goal: a pass takes 10 % more than its listing, 256 MiB, and "
+        "60 s for 100,000 new keys."
     )
     sizes = [float(size) for size in tables]
     curve = Curve("passes", "keys", "seconds", {"listing alone": (sizes, listings), "pass": (sizes, passes)})

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 from h5pyd._hl.h5type import getTypeItem
 
-from .one_line import print_line
+from .one_line import parser, print_line
 from .verify import datatypes
 from .verify.datatypes import Type
 from .verify.report import printable
@@ -114,7 +114,8 @@ def first_reason(file: h5py.File) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return print_line("explain", first_reason, arguments)
+    told = parser("explain", "Say which object of a file hsload cannot load, and why.").parse_args(arguments)
+    return print_line(told.source, first_reason)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class LoadJob:
         """Look at the file, then run hsload in the wanted mode, and in the next one where that cannot work."""
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
         with timed("look"):
-            look, judged = self._tools.look(key, keep_going)
+            look, judged = self._tools.look(key, mode, keep_going)
         if look is None and judged.verdict is not Verdict.BAD:
             return mode, None, judged
         if look and (refused := look.refusal or (look.swelling if mode is not Mode.LINK else "")):

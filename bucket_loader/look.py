@@ -17,7 +17,7 @@ import h5py
 
 from .counts import Counts
 from .linkable import is_copied, obstacle, refusal, swelling
-from .one_line import print_line
+from .one_line import parser, print_line
 from .repair import spoiled
 from .verify.report import printable
 from .verify.source import attributes, objects
@@ -49,8 +49,11 @@ class Look:
         return cls(**fields | {"counts": Counts(**fields["counts"])})
 
 
-def look(file: h5py.File) -> Look:
-    """Walk through a file's objects; reads their headers and no values."""
+def look(file: h5py.File, linked: bool = True) -> Look:
+    """Walk through a file's objects; reads their headers and no values.
+
+    Without `linked`, it does not read where each chunk lies, and tells no obstacle.
+    """
     numbers = dict.fromkeys(asdict(Counts()), 0)
     refused = hindered = swells = ""
     again = 0
@@ -65,7 +68,8 @@ def look(file: h5py.File) -> Look:
         if item.kind == "dataset":
             path = printable(item.path)
             refused = refused or refusal(path, item.id)
-            hindered = hindered or obstacle(path, item.id)
+            if linked:
+                hindered = hindered or obstacle(path, item.id)
             swells = swells or swelling(path, item.id)
             if swells and is_copied(item.id):
                 refused = refused or swells
@@ -73,7 +77,12 @@ def look(file: h5py.File) -> Look:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return print_line("look", lambda file: look(file).to_json(), arguments)
+    options = parser("look", "Say what a load has to know of a file, as JSON.")
+    options.add_argument(
+        "--copied", action="store_true", help="links are not wanted: do not look at each chunk's place"
+    )
+    told = options.parse_args(arguments)
+    return print_line(told.source, lambda file: look(file, linked=not told.copied).to_json())
 
 
 if __name__ == "__main__":

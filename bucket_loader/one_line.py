@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import h5py
 
@@ -11,17 +12,20 @@ from .verify.__main__ import open_source
 from .verify.report import Trouble
 
 
-def print_line(command: str, say: Callable[[h5py.File], str], arguments: Sequence[str] | None) -> int:
-    """Print what there is to say of the source in the arguments, unless it is empty.
+def parser(command: str, description: str) -> argparse.ArgumentParser:
+    """The arguments of such a child: a source, and what it adds."""
+    made = argparse.ArgumentParser(prog=f"python -m {__package__}.{command}", description=description)
+    made.add_argument("source", help="a path, or s3://bucket/key")
+    return made
+
+
+def print_line(source: str, say: Callable[[h5py.File], str]) -> int:
+    """Print what there is to say of a source, unless it is empty.
 
     Returns the exit status: 0, or 2 when the file cannot be read.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    if len(given) != 1:
-        print(f"usage: python -m {__package__}.{command} SOURCE", file=sys.stderr)
-        return 2
     try:
-        with open_source(given[0]) as file:
+        with open_source(source) as file:
             line = say(file)
     except (Trouble, OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -131,9 +131,10 @@ class Tools:
         run = child.run(argv, self._env(whole_file=True), self._config.diff_time_limit, keep_going, _is_logged)
         return judge_diff(run)
 
-    def look(self, key: str, keep_going: KeepGoing) -> tuple[Look | None, Judged]:
-        """What a load has to know of an object; None when it could not be read, and how that came."""
-        return judge_look(self._own("look", [self._source.url(key)], False, self._config.load_time_limit, keep_going))
+    def look(self, key: str, mode: Mode, keep_going: KeepGoing) -> tuple[Look | None, Judged]:
+        """What a load in a mode has to know of an object; None when it could not be read, and how that came."""
+        arguments = [*([] if mode is Mode.LINK else ["--copied"]), self._source.url(key)]
+        return judge_look(self._own("look", arguments, False, self._config.load_time_limit, keep_going))
 
     def explain(self, key: str, keep_going: KeepGoing) -> str:
         """Which object of a file hsload could not load, and why; an empty text when that is not known."""

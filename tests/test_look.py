@@ -62,9 +62,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert good == Look(Counts(groups=1, datasets=1, links=1))
     assert main([str(tmp_path / "bad.h5")]) == 0
     assert "dataset /data has chunks with scaleoffset" in Look.from_json(capsys.readouterr().out).obstacle
+    assert main(["--copied", str(tmp_path / "bad.h5")]) == 0
+    assert Look.from_json(capsys.readouterr().out) == good, "what is copied need not be linkable"
     assert main([str(tmp_path / "broken.h5")]) == 2
     assert "file signature not found" in capsys.readouterr().err
-    assert main([]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main([])
 
 
 def test_a_look_that_came_to_no_end_is_a_verdict_and_one_that_could_not_read_is_left_to_hsload() -> None:
