@@ -62,7 +62,7 @@ compatibility: $(READY)
 
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)
-	@timeout 2400 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal tests/faults
+	@timeout 3000 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal tests/faults
 
 # image and manifests in real containers; says why when it cannot
 e2e: $(READY)

@@ -116,8 +116,9 @@ class Drill:
         world.servers.cluster.restart()
         world.ok("watcher.py", "--once")
         world.ok("watcher.py", "--once")
-        world.ok("loader.py", "--drain", "--workers=2", timeout=280)
-        world.ok("differ.py", "--drain", "--workers=2", timeout=280)
+        long = 240 + 4 * len(self.bodies)
+        world.ok("loader.py", "--drain", "--workers=2", timeout=long)
+        world.ok("differ.py", "--drain", "--workers=2", timeout=long)
         lines = [json.loads(line) for line in world.ok("dump_inventory.py", "--json").splitlines()]
         names = Counter(line["filename"] for line in lines)
         self.found = Found(
