@@ -74,6 +74,7 @@ class World:
             "POD_NAME": "pod-1",
             "WATCHDOG_SLEEP_TIME": "1",
             "RETRY_PAUSE": "0",
+            "WORKERS": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
         }

@@ -24,7 +24,7 @@ from .common import APPS, HSDS_APP, ROOT, S3_APP, Failed, Manifest, Place, deplo
 
 # the admin, because a top-level folder is to be made; a /home/john that is there already does with john
 USER, FOLDER, INVENTORY = "admin", "/home/admin/data/", "/home/admin/inventory.h5"
-FILES = 24
+FILES = 48
 PATIENCE = 600.0  # for all files to be verified
 DONE = ("loaded", "checking", "verified")
 # what a pod's own Python prints of its endpoint
@@ -207,7 +207,7 @@ def whole_job(desk: Desk) -> None:
     rows = desk.rows()
     by_pod: dict[str, int] = {}
     for row in rows:
-        by_pod[row["loadpodname"]] = by_pod.get(row["loadpodname"], 0) + 1
+        by_pod[pod_of(row)] = by_pod.get(pod_of(row), 0) + 1
     say("loaded by " + ", ".join(f"{name}: {number}" for name, number in sorted(by_pod.items())))
     bad = [row for row in rows if row["state"] != "verified"]
     if bad:
@@ -261,10 +261,10 @@ def kill_one_mid_load(desk: Desk) -> None:
         busy = next((row for row in desk.rows() if row["state"] == "loading"), None)
         if busy is None:
             continue
-        name = busy["loadpodname"]
+        name = pod_of(busy)
         desk.place.kill(name)
         after = next(row for row in desk.rows() if row["filename"] == busy["filename"])
-        left = after["state"] == "loading" and after["loadpodname"] == name
+        left = after["state"] == "loading" and pod_of(after) == name
         say(f"killed {name}{' while it loaded ' + busy['filename'] if left else ', which had just finished its row'}")
         if left:
             say(f"  {new_loader(desk, busy['filename'], name)} has its row now")
@@ -273,9 +273,14 @@ def kill_one_mid_load(desk: Desk) -> None:
     raise Failed("no pod was caught while it loaded")
 
 
+def pod_of(row: dict[str, Any]) -> str:
+    """The pod that loads or loaded a row; its workers have a number behind its name."""
+    return str(row["loadpodname"]).partition("/")[0]
+
+
 def new_loader(desk: Desk, filename: str, old: str) -> str:
     def other() -> str:
-        name = next(str(row["loadpodname"]) for row in desk.rows() if row["filename"] == filename)
+        name = next(pod_of(row) for row in desk.rows() if row["filename"] == filename)
         return "" if name == old else name
 
     return str(wait("another pod takes its row", other, 90))
