@@ -65,6 +65,13 @@ class Loaded:
     seconds: float
     start: float
     log: list[dict[str, Any]]
+    folder: str
+    inventory: Inventory
+    env: Mapping[str, str]  # with which it was loaded
+
+
+def _lines(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
 def _time(line: dict[str, Any]) -> float:
@@ -123,10 +130,19 @@ class Stage:
         began = time.time()
         output = self._run([sys.executable, str(ROOT / "loader.py"), "--drain"], env)
         assert inventory.counts()[State.LOADED] == count, inventory.counts()
-        log = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        log = _lines(output)
         first = min(_time(line) for line in log if line["event"] == "load begins")
         last = max(_time(line) for line in log if line["event"] == "load ended")
-        return Loaded(last - first, first - began, log)
+        return Loaded(last - first, first - began, log, folder, inventory, env)
+
+    def check_again(self, loaded: Loaded) -> float:
+        """Check what is loaded, with the differ; seconds from its first row to its last."""
+        for row in loaded.inventory.rows():
+            assert row.state is State.LOADED or loaded.inventory.put_back(row, State.LOADED)
+        log = _lines(self._run([sys.executable, str(ROOT / "differ.py"), "--drain"], loaded.env))
+        assert loaded.inventory.counts()[State.VERIFIED], log
+        first = min(_time(line) for line in log if line["event"] == "check begins")
+        return max(_time(line) for line in log if line["event"] == "check ended") - first
 
     def load_all_by_xargs(self, bucket: str, keys: list[str], link: bool, at_once: int) -> float:
         """The loop that a user would write, with hsload's own settings for the reads from S3."""
