@@ -30,6 +30,7 @@ import numpy as np
 
 from .demo import ROOT, SUFFIXES, terminable
 from .hsds import Hsds
+from .hsds_config import FOR_LOADING
 from .local_servers import HsdsServer, S3Server, ServerFailed
 from .verify import Domain, Trouble, verify
 
@@ -68,7 +69,7 @@ class Bench:
             root = Path(folder)
             with S3Server(root) as s3:
                 s3.make_bucket("target")
-                with HsdsServer(root, s3, "target", {USER: password}) as hsds:
+                with HsdsServer(root, s3, "target", {USER: password}, settings=FOR_LOADING) as hsds:
                     yield cls(root, s3, hsds, password)
 
     def survey(

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config as ClientConfig
 
-from .hsds_config import FOR_LOADING, config
+from .hsds_config import FOR_ALL, FOR_LOADING, config
 from .orphans import end_with_parent
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ class S3Server:
 
 # of a pod's HSDS, behind whose back other pods change domains: a differ must see those as they are now. A loader's own
 # reads what it wrote itself; with 2 s it gets half of a file's objects from storage again while it still writes them.
-POD_SETTINGS = {"metadata_mem_cache_expire": 2}
-LOADER_SETTINGS = {"metadata_mem_cache_expire": 60}
+POD_SETTINGS = FOR_LOADING | {"metadata_mem_cache_expire": 2}
+LOADER_SETTINGS = FOR_LOADING | {"metadata_mem_cache_expire": 60}
 
 
 class HsdsServer:
@@ -256,7 +256,7 @@ class HsdsServer:
         # not by the environment, which wins over the file and turns 0.05 into a text
         env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
-        (folder / "config.yml").write_text(config(FOR_LOADING | dict(settings or {})))
+        (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
         urls = f"--dn_urls=http://localhost:{self.dn_port}"
         common = ["--standalone", urls]
         self.dn = _Process(

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from bucket_loader import demo  # noqa: E402
 from bucket_loader.hsds import Hsds  # noqa: E402
 from bucket_loader.inventory import Inventory  # noqa: E402
-from bucket_loader.local_servers import HsdsServer, S3Server  # noqa: E402
+from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server  # noqa: E402
 from bucket_loader.report import terminal  # noqa: E402
 from bucket_loader.report.summary import summarize  # noqa: E402
 from tests import browser  # noqa: E402
@@ -81,7 +81,7 @@ def main() -> int:
         for bucket in ("source", "target"):
             s3.make_bucket(bucket)
         cluster = stack.enter_context(HsdsServer(folder, s3, "target", {demo.USER: password}, "cluster"))
-        pod = HsdsServer(folder, s3, "target", {demo.USER: password}, "pod", {"metadata_mem_cache_expire": 2})
+        pod = HsdsServer(folder, s3, "target", {demo.USER: password}, "pod", POD_SETTINGS)
         stack.enter_context(pod)
         fill(folder)
         demo.fill_bucket(s3, "source", folder / "files", Console())

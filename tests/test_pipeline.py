@@ -14,7 +14,7 @@ import h5pyd
 import numpy as np
 import pytest
 
-from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
+from bucket_loader.local_servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer
 from bucket_loader.states import State
 from tests import files
 from tests.independent import compare_at
@@ -262,9 +262,8 @@ def test_a_store_that_is_slower_than_hsload_is_waited_for(world: World) -> None:
     world.put("a.h5", body.getvalue())
     world.ok("make_inventory.py")
     world.ok("watcher.py", "--once")
-    settings = {"metadata_mem_cache_expire": 2}
     with s3_proxy(world) as (store, gateway):
-        settings |= {"aws_s3_gateway": gateway}
+        settings = POD_SETTINGS | {"aws_s3_gateway": gateway}
         with HsdsServer(world.servers.root, world.servers.s3, "target", {USER: PASSWORD}, "slow", settings) as pod:
             store.fault = "stall"
             env = {"HSDS_LOCAL": pod.endpoint, "LINK_FILES": "false", "LEASE_TIME": "60"}
