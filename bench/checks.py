@@ -71,7 +71,7 @@ def section(made: Stage, runs: int, console: Console) -> Section:
     write_file(path, MEGABYTES)
     bucket = made.bucket("bench-checks", {"check.h5": path.read_bytes()})
     # as the differ gives it to its tools
-    options = {"endpoint_url": made.s3.endpoint, "default_block_size": 5 << 20, "default_cache_type": "readahead"}
+    options = {"endpoint_url": made.s3.endpoint, "default_block_size": 2 << 20, "default_cache_type": "blockcache"}
     env = made.env() | {"HS_ENDPOINT": made.pod.endpoint, "FSSPEC_S3": json.dumps(options)}
     rows = []
     for mode in ("link", "ingest"):

@@ -102,7 +102,7 @@ class Config(BaseModel):
     diff_method: Literal["both", "hsdiff", "verify"] = "both"
     strict_diff: bool = False
     s3_block_size: Size = 256 * 1024
-    s3_read_ahead: Size = 5 * 1024**2
+    s3_data_block_size: Size = 2 * 1024**2
     pod_name: Text = Field(default_factory=lambda: _process_name())
 
     @field_validator("hs_username", mode="before")

@@ -143,17 +143,15 @@ class Source:
         """Environment variables with which hsload and hsdiff read this bucket; `whole_file`: the data, too.
 
         hsload takes a key pair from the environment but never a session token, hsdiff takes nothing: FSSPEC_S3 reaches
-        both. Its block cache reads 5.5 MB where the default read-ahead took all 336.8 MB of a file for its metadata.
+        both. Its block cache reads 5.5 MB where the default read-ahead took all 336.8 MB of a file for its metadata, and
+        data once: the index of the chunks lies between them, and a read-ahead starts anew after each look there.
         The credentials are as fresh as boto3 has them: a role's run out after the minutes that it has left.
         """
         config = self._config
-        if whole_file:
-            options: dict[str, object] = {
-                "default_block_size": config.s3_read_ahead,
-                "default_cache_type": "readahead",
-            }
-        else:
-            options = {"default_block_size": config.s3_block_size, "default_cache_type": "blockcache"}
+        options: dict[str, object] = {
+            "default_block_size": config.s3_data_block_size if whole_file else config.s3_block_size,
+            "default_cache_type": "blockcache",
+        }
         env = {
             "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",

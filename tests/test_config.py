@@ -116,7 +116,7 @@ def test_config_dir_from_the_environment(tmp_path: Path) -> None:
         ("src_suffix: h5, nc", {"src_suffix": ("h5", "nc")}),
         ("src_suffix: null", {"src_suffix": ()}),
         ("s3_block_size: 2m", {"s3_block_size": 2 * 1024**2}),
-        ("s3_read_ahead: 64k", {"s3_read_ahead": 65536}),
+        ("s3_data_block_size: 64k", {"s3_data_block_size": 65536}),
         ("load_time_limit: 90m", {"load_time_limit": 5400}),
         ("log_level: warn", {"log_level": "WARNING"}),
         ("hsds_local: null", {"hsds_local": None}),

@@ -133,6 +133,22 @@ def test_pods_that_load_a_file_in_turns_do_not_meet_what_they_remember(world: Wo
             assert (row["state"], row["loadversion"], row["loadattempts"]) == ("verified", turn, 1)
 
 
+def test_an_ingest_reads_each_byte_once(world: World) -> None:
+    """The index of the chunks lies between them: a reader that only reads ahead loses its place at each look there."""
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        noise = np.random.default_rng(0).random((256, 16 * 512))
+        file.create_dataset("data", data=noise, chunks=(1, 16 * 512))
+    world.put("a.h5", body.getvalue())
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    with s3_proxy(world) as (store, gateway):
+        world.ok("loader.py", "--once", f"--aws_s3_gateway={gateway}", "--link_files=false")
+        assert world.rows()["a.h5"]["loadmode"] == "ingest"
+        size = len(body.getvalue())
+        assert store.sent < 1.1 * size, f"{store.sent} of {size} bytes"
+
+
 def test_keys_with_odd_characters_become_domains(world: World) -> None:
     keys = ["it's/größe + 50%25 #1?x=y&z.h5", '[a]*{b}/say "hi".h5', "温度/" + "/".join(["k" * 100] * 8) + ".h5"]
     for key in keys:

@@ -87,7 +87,7 @@ def test_what_children_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -
     env = Source(world.config()).child_env(whole_file=True)
     options = json.loads(env["FSSPEC_S3"])
     assert options["token"] == "of-a-role", "hsload itself never passes a session token on"
-    assert options["default_cache_type"] == "readahead"
+    assert (options["default_cache_type"], options["default_block_size"]) == ("blockcache", 2 << 20)
 
 
 def test_a_public_bucket_is_read_without_credentials(world: World) -> None:
