@@ -76,7 +76,8 @@ def measure(inventory: Inventory, endpoint: str, seconds: float) -> Claims:
 def _claim(endpoint: str, domain: str, pod: str, seconds: float) -> tuple[list[float], list[int], float]:
     """Claim for so long; the seconds of each claim, the rows, and the seconds in all without the finishes."""
     inventory = Inventory.open(Hsds(endpoint, USER, PASSWORD), domain)
-    times, rows = [], []
+    times: list[float] = []
+    rows: list[int] = []
     while sum(times) < seconds:
         began = time.monotonic()
         claim = inventory.claim(LOAD, pod, 600)
