@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -82,9 +83,8 @@ def section(made: Stage, runs: int, console: Console) -> Section:
             "hsdiff": [program("hsdiff"), *pair],
             "the full comparison alone": [sys.executable, "-m", "bucket_loader.verify", "--quiet", *pair],
         }
-        rows += [
-            [mode, *cells] for cells in _compare(commands, env, lambda loaded=loaded: made.check_again(loaded), runs)
-        ]
+        differ = partial(made.check_again, loaded)
+        rows += [[mode, *cells] for cells in _compare(commands, env, differ, runs)]
     text = (
         f"A file of {MEGABYTES} MB, {runs} runs in turn, medians of wall time. The differ's is a row's, from its claim "
         "to its end."

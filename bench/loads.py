@@ -122,7 +122,7 @@ def _steps(made: Stage) -> Section:
 
 def _requests(made: Stage) -> Section:
     """Requests to HSDS for one more file, the loader's own and its tools'."""
-    rows = []
+    rows: list[list[str]] = []
     own = USER_AGENT.encode()
     for what, make in (("one dataset", one_dataset), ("49 objects", many_objects)):
         for link in (True, False):
