@@ -158,14 +158,14 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
     """Two workers: one whose child outlasts `stuck_after` several times, one that finds nothing to do."""
     port = free_port()
     slow = tmp_path / "slow_hsload"
-    slow.write_text("#!/bin/sh\nexec sleep 12\n")
+    slow.write_text("#!/bin/sh\nexec sleep 20\n")
     slow.chmod(0o755)
     world.put("a.h5", b"x")
     world.make_inventory()
     world.ok("watcher.py", "--once")
     env = {
         "METRICS_PORT": str(port),
-        "STUCK_AFTER": "2",
+        "STUCK_AFTER": "4",
         "WORKERS": "2",
         "HSLOAD": str(slow),
         "LINK_FILES": "false",
@@ -174,7 +174,7 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
     }
     with world.running("loader.py", env=env) as loader:
         until(lambda: world.inventory().counts()[2] == 1, loader)
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + 14
         while time.monotonic() < deadline:
             assert get(port) == (200, "ok\n")
             time.sleep(0.3)

@@ -113,7 +113,7 @@ def test_a_pod_with_an_operators_mistake_waits_and_says_for_what(
 ) -> None:
     world.ok("make_inventory.py")
     for script in ("watcher.py", "loader.py"):
-        done = world.run(script, "--once", env={**settings, "READY_TIMEOUT": "2"})
+        done = world.run(script, "--once", env={**settings, "READY_TIMEOUT": "4"})
         assert done.returncode == 1
         assert f"waiting: {words}" in done.stdout or words in done.stdout
         assert words in done.stderr
@@ -121,7 +121,7 @@ def test_a_pod_with_an_operators_mistake_waits_and_says_for_what(
 
 def test_a_loader_waits_for_a_folder_that_is_missing(world: World) -> None:
     world.ok("make_inventory.py")
-    done = world.run("loader.py", "--once", env={"TGT_FOLDER": "/home/admin/nowhere/", "READY_TIMEOUT": "2"})
+    done = world.run("loader.py", "--once", env={"TGT_FOLDER": "/home/admin/nowhere/", "READY_TIMEOUT": "4"})
     assert done.returncode == 1
     assert "there is no folder /home/admin/nowhere/ on" in done.stdout
     assert "hstouch /home/admin/nowhere/" in done.stderr
