@@ -139,9 +139,9 @@ def _requests(made: Stage) -> Section:
             goal = [f"≤ {REQUESTS_AT_MOST}", verdict(mine <= REQUESTS_AT_MOST)]
             rows.append([what, "link" if link else "ingest", f"{mine:g}", *goal, f"{tools:g}"])
     text = (
-        "For each file more, counted by a proxy before each service node. The loader's own are the claim, the flush, all "
-        "objects at once, the rights, the root as the cluster's HSDS sees it, and the finish; what it asks the data node "
-        "itself is not among them."
+        "For each file more, counted by a proxy before each service node. The loader's own are the claim, the flush, "
+        "all objects at once, the rights, the root as the cluster's HSDS sees it, and the finish; what it asks the "
+        "data node itself is not among them."
     )
     return Section("Requests to HSDS", ["file", "mode", "the loader's own", "goal", "", "hsload's"], rows, text)
 
