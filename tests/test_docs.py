@@ -130,7 +130,7 @@ def situation(now: int) -> npt.NDArray[np.void]:
     rows["loadstart"][row["d"]], rows["lease"][row["d"]] = now - 5400, now - 5340
     rows["state"][row["e"]], rows["notbefore"][row["e"]] = State.NEW, now + 240
     rows["loadstart"][row["e"]] = rows["loaddone"][row["e"]] = 0
-    rows["loadreason"][row["e"]] = b"HSDS at http://hsds:5101 answered 503 Service Unavailable to PUT datasets"
+    rows["loadreason"][row["e"]] = b"hsload: Connection reset by peer"
     rows["state"][row["tas"]], rows["diffresult"][row["tas"]] = State.CHECK_FAILED, b"/tas[12]: 288.5 != nan"
     rows["size"][row["big"]] = 2040109465
     rows["loadstart"][row["big"]], rows["loaddone"][row["big"]] = now - 2000, now - 1148
