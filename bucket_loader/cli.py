@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from . import __version__
@@ -28,6 +30,7 @@ SCRIPTS = {
     "dump": "dump_inventory.py",
     "reset": "reset_inventory.py",
 }
+PODS = ("watch", "load", "diff")  # run until they are told to stop
 SHELLS = ("bash", "zsh")
 INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
 EXAMPLES = """\
@@ -47,6 +50,10 @@ exit status: 0 good, 1 something failed, 2 wrong usage or settings,
 
 def run(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run a program; its exit status."""
+    if name in PODS and threading.current_thread() is threading.main_thread():
+        # nothing is begun yet. The first process of a container would not even hear the signal, which the kernel hands
+        # on only where somebody listens, and would work on until it is killed
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         from . import start
 

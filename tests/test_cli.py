@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bucket_loader import __version__, cli
+from tests.faults.drill import hears
 from tests.world import ROOT, World
 
 CONSOLE = [sys.executable, "-c", "import sys; from bucket_loader.cli import main; sys.exit(main())"]
@@ -102,6 +103,16 @@ def test_ctrl_c_is_quiet(world: World, pause: float) -> None:
     _, said = watching.communicate(timeout=30)
     assert "Traceback" not in said and said == ""
     assert watching.returncode == cli.INTERRUPTED
+
+
+@pytest.mark.parametrize("script", ["watcher.py", "loader.py", "differ.py"])
+def test_a_pod_that_is_told_to_stop_while_it_still_imports_ends_with_0(world: World, script: str) -> None:
+    with world.running(script) as process:
+        while not hears(process.pid):
+            time.sleep(0.001)
+        process.terminate()
+        said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said) == (0, "")
 
 
 def test_an_install_by_pip_without_the_server(tmp_path: Path) -> None:

@@ -138,6 +138,13 @@ class Drill:
         return rows
 
 
+def hears(pid: int) -> bool:
+    """Whether a process listens to SIGTERM; until Python itself has started, nobody does."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGCONT)

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bucket_loader.states import State
-from tests.faults.drill import LEASE, Drill, children
+from tests.faults.drill import LEASE, Drill, children, hears
 from tests.proxy import lossy
 
 pytestmark = pytest.mark.faults
@@ -69,6 +70,7 @@ def test_told_to_stop_at_any_moment(drill: Drill) -> None:
     with ExitStack() as stack:
         for turn in range(6):
             loader = drill.start(stack, "loader.py", f"pod-{turn}")
+            drill.wait(partial(hears, loader.pid))
             drill.wait(lambda: drill.in_state(inventory, State.LOADING) or not drill.in_state(inventory, State.NEW))
             drill.pause(0, 2.5)
             drill.kill(loader, signal.SIGTERM)
@@ -179,6 +181,7 @@ def test_eight_loaders_started_and_stopped_at_random(drill: Drill) -> None:
                 running[pod] = drill.start(stack, "loader.py", pod)
             drill.pause(0.5, 2)
         for loader in running.values():
+            drill.wait(partial(hears, loader.pid))
             drill.kill(loader, signal.SIGTERM)
             assert loader.wait(30) == 0
     rows = drill.check()
