@@ -209,7 +209,7 @@ class S3Server:
 
 
 # of a pod's HSDS, behind whose back other pods change domains: a differ must see those as they are now. A loader's own
-# reads what it wrote itself; with 2 s it gets half of a file's objects from storage again while it still writes them.
+# reads what it wrote itself; with 2 s it gets some of it from storage again while it still writes.
 POD_SETTINGS = FOR_LOADING | {"metadata_mem_cache_expire": 2}
 LOADER_SETTINGS = FOR_LOADING | {"metadata_mem_cache_expire": 60}
 
