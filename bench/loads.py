@@ -99,9 +99,9 @@ def _steps(made: Stage) -> Section:
             totals = []
             for line in made.load_all(bucket, count, link, 1).log:
                 if line.get("event") == "step":
-                    steps.setdefault(str(line["step"]), []).append(float(str(line["seconds"])))
+                    steps.setdefault(line["step"], []).append(float(line["seconds"]))
                 elif line.get("event") == "load ended":
-                    totals.append(float(str(line["seconds"])))
+                    totals.append(float(line["seconds"]))
             # the last claims found nothing
             named = {step: statistics.median(seconds[:count]) for step, seconds in steps.items()}
             total = statistics.median(totals) + named["claim"]

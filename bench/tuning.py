@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from rich.console import Console
 
-from bench.page import Section
+from bench.page import Section, verdict
 from bench.stage import PASSWORD, USER, Stage, one_dataset
 from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
 
@@ -71,7 +71,7 @@ def section(made: Stage, runs: int, console: Console) -> Section:
     reached = speeds[TUNED] >= GOAL * speeds[AS_IT_COMES]
     text = (
         f"Files with one dataset, linked by {WORKERS} workers; {runs} runs in turn, medians. Goal: as in the manifests "
-        f"≥ {GOAL:g} times as HSDS comes: {'reached' if reached else 'missed'}."
+        f"≥ {GOAL:g} times as HSDS comes: {verdict(reached)}."
     )
     head = ["the pod's HSDS", "files/s", "against HSDS as it comes", "against the manifests"]
     return Section("Settings of the pod's HSDS", head, rows, text)
