@@ -129,6 +129,7 @@ class Claim:
     row: Row
     work: Work
     token: int
+    table_id: str
 
     @property
     def attempt(self) -> int:
@@ -201,7 +202,7 @@ class Inventory:
         self.table_id = table_id
         self._names = cast("tuple[str, ...]", dtype.names)
         self._hunts: dict[Work, Hunt] = {}
-        self._known_rows = 0  # how long the table was when it was last asked; it only grows
+        self._known_rows = 0  # how long the table was when it was last asked; a table only grows
 
     def clone(self, hsds: Hsds | None = None) -> Inventory:
         return Inventory(hsds or self._hsds.clone(), self.domain, self.table_id, self.dtype, self.chunk_rows)
@@ -213,6 +214,8 @@ class Inventory:
     def _reopen(self) -> None:
         """Go on with the table that is there now: somebody may have replaced the inventory."""
         now = Inventory.open(self._hsds, self.domain)
+        if now.table_id != self.table_id:
+            self._hunts, self._known_rows = {}, 0  # the new one may be shorter
         self.table_id, self.dtype, self.chunk_rows = now.table_id, now.dtype, now.chunk_rows
 
     # -- making and opening -------------------------------------------------------------------------------------------
@@ -341,7 +344,7 @@ class Inventory:
         None does not prove that nothing is left: ask again after a pause.
         """
         now = time.time() if now is None else now
-        hunt = self._hunts.setdefault(work, Hunt(partial(self._side, work)))
+        hunt = self._hunt(work)
         if hunt.mine is not None:
             # as a rule one request: a row that was never tried is counted by the claim itself
             mine = hunt.mine
@@ -352,6 +355,7 @@ class Inventory:
                 return claim
             hunt.empty(mine)
         self._known_rows = self.count()
+        hunt = self._hunt(work)  # a new one when the table is
         for chunk in hunt.chunks(-(-self._known_rows // self.chunk_rows), now):
             claim = self._claim_in(chunk, work, pod, lease, now)
             if claim is not None:
@@ -359,6 +363,9 @@ class Inventory:
                 return claim
             hunt.empty(chunk)
         return None
+
+    def _hunt(self, work: Work) -> Hunt:
+        return self._hunts.setdefault(work, Hunt(partial(self._side, work)))
 
     def _side(self, work: Work, chunk: int) -> Side:
         """Where rows wait for this work, seen from a chunk: loads and checks both go through the table in its order."""
@@ -404,12 +411,12 @@ class Inventory:
             for row in others:
                 back = {"state": int(work.ready)} | ({} if attempts is None else {counter: attempts})
                 self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
-        claim = Claim(won[0], work, token)
+        claim = Claim(won[0], work, token, self.table_id)
         if attempts is not None:
             return claim
         # counted when the work starts: a file that kills its worker must count, too
         attempt = claim.attempt + 1
-        if not self._update_at(claim.row.index, self._owned(claim), {counter: attempt}):
+        if not self._update_own(claim, {counter: attempt}):
             return None
         counted: dict[str, Any] = {counter: attempt}
         return replace(claim, row=replace(claim.row, **counted))
@@ -422,7 +429,7 @@ class Inventory:
 
     def renew(self, claim: Claim, lease: float) -> bool:
         """Make a claim last `lease` more seconds; False when another worker has the row."""
-        return bool(self._update_at(claim.row.index, self._owned(claim), {"lease": int(time.time() + lease)}))
+        return self._update_own(claim, {"lease": int(time.time() + lease)})
 
     def finish(self, claim: Claim, outcome: Outcome) -> State | None:
         """Write what became of a claimed row. Returns the state that it got, None when another worker has the row.
@@ -463,19 +470,24 @@ class Inventory:
         return self._hand_over(claim, work.ready, values)
 
     def _hand_over(self, claim: Claim, state: State, values: dict[str, Any]) -> State | None:
-        owned = self._owned(claim)
         values |= {"state": int(state), "lease": 0}
-        if self._update_at(claim.row.index, f"({owned}) & (version == {claim.row.version})", values):
+        if self._update_own(claim, values, f"version == {claim.row.version}"):
             return state
+        if claim.table_id != self.table_id:
+            return None
         row = self.row(claim.row.index)
         if row.token == claim.token and row.state not in ACTIVE:
             return row.state  # made by a try whose answer was lost
-        if row.token == claim.token and self._update_at(claim.row.index, owned, {"state": int(State.NEW)} | _FRESH):
+        if row.token == claim.token and self._update_own(claim, {"state": int(State.NEW)} | _FRESH):
             return State.NEW
         return None
 
-    def _owned(self, claim: Claim) -> str:
-        return f"(token == {claim.token}) & (state == {int(claim.work.active)})"
+    def _update_own(self, claim: Claim, values: dict[str, Any], condition: str = "") -> bool:
+        """Change a claimed row; False when another worker has it, or another table is in the place of its own."""
+        if claim.table_id != self.table_id:
+            return False
+        owned = f"(token == {claim.token}) & (state == {int(claim.work.active)})"
+        return self._update_at(claim.row.index, f"{owned} & ({condition})" if condition else owned, values)
 
     # -- the watcher's part -------------------------------------------------------------------------------------------
 
@@ -567,6 +579,8 @@ class Inventory:
     ) -> list[Row]:
         """Change up to `limit` rows of one chunk that fulfil a condition; returns them as they are afterwards."""
         start, stop = self._bounds(chunk, total)
+        if stop <= start:
+            return []
         params = {"query": condition, "Limit": limit, "select": f"[{start}:{stop}]"}
         try:
             answer = self._hsds.request("PUT", self._value, self.domain, params=params, json_body=values, again=again)

@@ -21,6 +21,7 @@ from .tools import Judged, Verdict
 SHORTEST_PAUSE = 0.5  # of a worker that found nothing; it doubles up to watchdog_sleep_time
 LONGEST_OUTAGE_PAUSE = 30.0
 RENEWALS_PER_LEASE = 4
+TRIES_PER_LEASE = 20  # at a renewal that fails
 
 
 class Step(Enum):
@@ -102,7 +103,7 @@ class Worker:
         except CalledOff:
             self._give_back(claim, "called off", started)
             return Step.WORKED
-        except (Unavailable, SourceError, InventoryError) as error:
+        except (HsdsError, SourceError, InventoryError) as error:
             self._give_back(claim, "given back", started)
             return self._away(f"{claim.work.name} waits", error)
         self._report(claim, outcome, state, time.monotonic() - started)
@@ -129,23 +130,26 @@ class Worker:
         """A function that says whether to go on with a row, and renews its lease when that is due."""
         lease = self._config.lease_time
         renewed = time.monotonic()
+        due = renewed + lease / RENEWALS_PER_LEASE
 
         def keep_going() -> bool:
-            nonlocal renewed
+            nonlocal renewed, due
             self._observer.alive()
             if self._stop.now:
                 return False
-            since = time.monotonic() - renewed
-            if since < lease / RENEWALS_PER_LEASE:
-                return True
-            try:
-                held = self._inventory.renew(claim, lease)
-            except (HsdsError, InventoryError) as error:
-                event(logging.WARNING, "cannot renew the lease", error=error)
-                return since < lease  # without it, another worker may have begun
-            if held:
-                renewed = time.monotonic()
-            return held
+            now = time.monotonic()
+            if now >= due:
+                try:
+                    held = self._inventory.renew(claim, lease)
+                except (HsdsError, InventoryError) as error:
+                    event(logging.WARNING, "cannot renew the lease", error=error)
+                    due = now + lease / TRIES_PER_LEASE
+                else:
+                    if not held:
+                        return False
+                    renewed = now
+                    due = now + lease / RENEWALS_PER_LEASE
+            return now - renewed < lease  # without it, another worker may have begun
 
         return keep_going
 

@@ -94,6 +94,30 @@ def test_a_server_that_is_away_costs_no_attempt(world: World, inventory: Invento
     assert (row.state, row.loadattempts) == (State.NEW, 0)
 
 
+@pytest.mark.parametrize("rows", [0, 3])
+def test_an_inventory_that_is_replaced_while_a_file_is_loaded(world: World, inventory: Inventory, rows: int) -> None:
+    # the new table may be too short for the row that was claimed, or have another file in its place
+    def replacing(claim: Claim, keep_going: KeepGoing) -> Outcome:
+        world.cluster.delete_domain(world.inventory_domain)
+        made = world.make_inventory()
+        made.append([SourceObject(f"new-{number}.h5", 1, "e", 1) for number in range(rows)])
+        return good(claim, keep_going)
+
+    mine = worker(world, inventory, replacing, good)
+    mine.step()
+    assert inventory.counts()[State.NEW] == rows
+    assert mine.step() is (Step.WORKED if rows else Step.IDLE)
+
+
+def test_an_inventory_that_is_replaced_by_a_shorter_one_between_two_claims(world: World, inventory: Inventory) -> None:
+    mine = worker(world, inventory, good, good)
+    assert mine.step() is Step.WORKED
+    world.cluster.delete_domain(world.inventory_domain)
+    world.make_inventory().append([SourceObject("only.h5", 1, "e", 1)])
+    assert Step.WORKED in [mine.step(), mine.step()]
+    assert inventory.counts()[State.LOADED] == 1
+
+
 def test_a_row_whose_workers_died_again_and_again_is_given_up(world: World, inventory: Inventory) -> None:
     for attempt in range(2):
         # each by a worker that has just started: it takes the first row that is free
