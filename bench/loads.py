@@ -78,7 +78,7 @@ def _workers(made: Stage, runs: int, console: Console) -> Section:
         for workers in found:
             console.print(f"{workers} workers")
             found[workers].append(SMALL / made.load_all(bucket, SMALL, True, workers).seconds)
-    speeds = {workers: sorted(speed)[len(speed) // 2] for workers, speed in found.items()}
+    speeds = {workers: statistics.median(speed) for workers, speed in found.items()}
     rows = [[str(workers), f"{speed:.2f}", f"{speed / speeds[1]:.2f}"] for workers, speed in speeds.items()]
     curve = Curve("workers", "workers", "files/s", {"link": ([float(n) for n in speeds], list(speeds.values()))})
     return Section("Workers of one pod", ["workers", "files/s", "against one"], rows, "Link, one dataset.", [curve])

@@ -19,11 +19,12 @@ CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 @dataclass(frozen=True, eq=False)
 class Variation:
-    """A pod's HSDS that differs from the one of the manifests in some settings, or reads all certificates."""
+    """A pod's HSDS that differs from the one of the manifests in settings, certificates or data nodes."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
     all_certificates: bool = False
+    data_nodes: int = 1
 
 
 UNTUNED = {"flush_sleep_interval": 1, "s3_age_time": 1, "s3_sync_interval": 1, "log_level": "INFO"}
@@ -37,6 +38,7 @@ VARIATIONS = (
     Variation("with max_pending_write_requests 64", {"max_pending_write_requests": 64}),
     Variation("with metadata_mem_cache_expire 2", {"metadata_mem_cache_expire": 2}),
     Variation("with chunk_mem_cache_size 512m", {"chunk_mem_cache_size": "512m"}),
+    Variation("with two data nodes", data_nodes=2),
     Variation("without scans for an hour", {"scan_wait_time": 3600, "scan_sleep_time": 3600}),
 )
 
@@ -45,9 +47,11 @@ VARIATIONS = (
 def pod_with(made: Stage, variation: Variation, number: int) -> Iterator[Stage]:
     """The stage with another HSDS for the pod."""
     settings = {**LOADER_SETTINGS, **variation.settings}
-    server = HsdsServer(made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{number}", settings)
+    server = HsdsServer(
+        made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{number}", settings, variation.data_nodes
+    )
     if variation.all_certificates:
-        for node in (server.dn, server.sn):
+        for node in server.nodes:
             for name in CERTIFICATES:
                 del node.env[name]
     with server:

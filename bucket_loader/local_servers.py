@@ -215,9 +215,9 @@ LOADER_SETTINGS = FOR_LOADING | {"metadata_mem_cache_expire": 60}
 
 
 class HsdsServer:
-    """One HSDS: a data node and a service node, standalone (no head node), over a bucket of an `S3Server`.
+    """One HSDS: data nodes and a service node, standalone (no head node), over a bucket of an `S3Server`.
 
-    This is the shape that a pod's own HSDS has, too. `settings` are HSDS config keys.
+    With one data node it has the shape of a pod's own HSDS. `settings` are HSDS config keys.
     """
 
     def __init__(
@@ -228,10 +228,13 @@ class HsdsServer:
         users: Mapping[str, str],
         name: str = "hsds",
         settings: Mapping[str, object] | None = None,
+        data_nodes: int = 1,
     ) -> None:
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
-        self.name, self.port, self.dn_port = name, free_port(), free_port()
+        self.name, self.port = name, free_port()
+        # HSDS numbers its data nodes by the order of their addresses, as texts
+        self._dn_ports = sorted((free_port() for _ in range(data_nodes)), key=str)
         passwords = folder / "passwd.txt"
         passwords.touch(mode=0o600)
         passwords.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
@@ -246,7 +249,6 @@ class HsdsServer:
             "PASSWORD_FILE": str(passwords),
             "LOG_LEVEL": "WARNING",
             "SN_PORT": str(self.port),
-            "DN_PORT": str(self.dn_port),
             "AWS_CA_BUNDLE": str(certificates),
             "REQUESTS_CA_BUNDLE": str(certificates),
             "SSL_CERT_FILE": str(certificates),
@@ -257,30 +259,41 @@ class HsdsServer:
         env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
         (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
-        urls = f"--dn_urls=http://localhost:{self.dn_port}"
-        common = ["--standalone", urls]
-        self.dn = _Process(
-            f"{name} data node",
-            [program("hsds-datanode"), *common, "--node_number=0"],
-            env,
-            folder / "dn.log",
-            folder,
-        )
+        common = ["--standalone", "--dn_urls=" + ",".join(f"http://localhost:{port}" for port in self._dn_ports)]
+        self.dns = [
+            _Process(
+                f"{name} data node",
+                [program("hsds-datanode"), *common, f"--node_number={number}"],
+                env | {"DN_PORT": str(port)},
+                folder / "dn.log",
+                folder,
+            )
+            for number, port in enumerate(self._dn_ports)
+        ]
         self.sn = _Process(
             f"{name} service node", [program("hsds-servicenode"), *common], env, folder / "sn.log", folder
         )
+
+    @property
+    def dn(self) -> _Process:
+        """The data node, the first of several."""
+        return self.dns[0]
+
+    @property
+    def nodes(self) -> list[_Process]:
+        return [*self.dns, self.sn]
 
     @property
     def endpoint(self) -> str:
         return f"http://localhost:{self.port}"
 
     def start(self) -> None:
-        """Start both nodes, without waiting for them."""
-        for node in (self.dn, self.sn):
+        """Start all nodes, without waiting for them."""
+        for node in self.nodes:
             node.start()
 
     def stop(self) -> None:
-        for node in (self.sn, self.dn):
+        for node in reversed(self.nodes):
             node.stop()
 
     def __enter__(self) -> HsdsServer:
@@ -296,13 +309,14 @@ class HsdsServer:
         self.stop()
 
     def wait_ready(self) -> None:
-        """Return when both nodes say READY (the service node answers 200 before that)."""
-        for node, port, path in ((self.dn, self.dn_port, "info"), (self.sn, self.port, "about")):
-            _wait(partial(_is_ready, port, path), node, node.name)
+        """Return when all nodes say READY (the service node answers 200 before that)."""
+        for node, port in zip(self.dns, self._dn_ports, strict=True):
+            _wait(partial(_is_ready, port, "info"), node, node.name)
+        _wait(partial(_is_ready, self.port, "about"), self.sn, self.sn.name)
 
     def restart(self) -> None:
         """Start whichever node is not running, as Kubernetes would."""
-        for node in (self.dn, self.sn):
+        for node in self.nodes:
             try:
                 node.check_alive()
             except ServerFailed:

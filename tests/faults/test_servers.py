@@ -41,7 +41,7 @@ def test_the_pods_hsds_killed_right_after_loaded(drill: Drill) -> None:
         drill.start(stack, "loader.py", "pod-0")
         for count in (1, 2, 3, 4):
             drill.wait(lambda n=count: len(drill.in_state(inventory, State.LOADED)) >= n)
-            for node in (drill.world.servers.pod.dn, drill.world.servers.pod.sn):
+            for node in drill.world.servers.pod.nodes:
                 node.kill()
             drill.injected += 1
             for row in drill.in_state(inventory, State.LOADED):
