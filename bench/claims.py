@@ -6,6 +6,7 @@ import multiprocessing
 import statistics
 import time
 from dataclasses import dataclass
+from threading import Barrier
 
 import numpy as np
 
@@ -56,9 +57,9 @@ def long_table(stage: Stage, rows: int, done: float) -> Inventory:
 
 
 def measure(inventory: Inventory, endpoint: str, seconds: float) -> Claims:
-    """Let 8 processes claim and finish rows for so long."""
+    """Let 8 processes claim rows for so long."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(CLAIMERS) as pool:
+    with context.Pool(CLAIMERS, _together, [context.Barrier(CLAIMERS)]) as pool:
         work = [(endpoint, inventory.domain, f"pod-{number}", seconds) for number in range(CLAIMERS)]
         answers = pool.starmap(_claim, work, chunksize=1)
     times = [found for answer in answers for found in answer[0][1:]]
@@ -73,9 +74,18 @@ def measure(inventory: Inventory, endpoint: str, seconds: float) -> Claims:
     )
 
 
+# of a claimer's process: a second of imports of one must not take the processor from the claims of another
+_starts: list[Barrier] = []
+
+
+def _together(barrier: Barrier) -> None:
+    _starts.append(barrier)
+
+
 def _claim(endpoint: str, domain: str, pod: str, seconds: float) -> tuple[list[float], list[int], float]:
-    """Claim for so long; the seconds of each claim, the rows, and the seconds in all without the finishes."""
+    """Claim for so long; the seconds of each claim, the rows, and the seconds in all."""
     inventory = Inventory.open(Hsds(endpoint, USER, PASSWORD), domain)
+    _starts[0].wait(60)
     times: list[float] = []
     rows: list[int] = []
     while sum(times) < seconds:

@@ -71,12 +71,13 @@ def _passes(made: Stage, tables: dict[int, Inventory]) -> Section:
         ratio = found["pass"] / found["listing"]
         listings.append(found["listing"])
         passes.append(found["pass"])
-        reached = ratio <= 1.1 and found["peak"] <= 256 << 20 and found["adding"] < 60
+        adding = found["adding"] - found["pass"] if found["added"] else 0.0
+        reached = ratio <= 1.1 and found["peak"] <= 256 << 20 and adding < 60
         rows.append(
             [
                 f"{found['keys']:,}",
                 f"{found['reading']:.1f} s",
-                f"{found['added']:,} in {found['adding']:.1f} s",
+                f"{found['added']:,} in {adding:.1f} s",
                 f"{found['listing']:.2f} s",
                 f"{found['pass']:.2f} s",
                 f"{ratio:.2f}",
@@ -86,9 +87,9 @@ def _passes(made: Stage, tables: dict[int, Inventory]) -> Section:
         )
     head = ["keys", "reading the table", "added", "listing alone", "pass without news", "ratio", "peak memory", "goal"]
     text = (
-        "A first pass reads the table and adds what is missing; `added` has the listing in it. Listings come from a "
-        "server that pages as S3 does. Goal: a pass takes 10 % more than its listing, 256 MiB, and "
-        "60 s for 100,000 new keys."
+        "A first pass reads the table, lists the bucket and adds what is missing: `added` is what it takes beyond the "
+        "reading and a pass without news. Listings come from a server that pages as S3 does. Goal: a pass takes at "
+        "most 10 % more than its listing, 256 MiB, and 60 s more for 100,000 new keys."
     )
     sizes = [float(size) for size in tables]
     curve = Curve("passes", "keys", "seconds", {"listing alone": (sizes, listings), "pass": (sizes, passes)})
