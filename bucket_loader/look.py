@@ -22,7 +22,7 @@ from .repair import spoiled
 from .verify.report import printable
 from .verify.source import attributes, objects
 
-# h5pyd puts an attribute's name into the address of its request as it is: it would end there, or be decoded
+# h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
 _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
 
 
@@ -59,12 +59,13 @@ def look(file: h5py.File, linked: bool = True) -> Look:
     again = 0
     for item in objects(file):
         numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
-        numbers["links"] += item.links
+        numbers["links"] += len(item.links)
         numbers["attributes"] += h5py.h5a.get_num_attrs(item.id)
         names = [printable(name) for name, _ in attributes(item.id)]
         again += sum(1 for _ in spoiled(item.id)) + item.to_root
-        if cut := next(filter(_CUT.search, names), ""):
-            refused = refused or f"attribute {cut} of {printable(item.path)}: hsload would write it under another name"
+        for what, named in (("attribute", names), ("link", map(printable, item.links))):
+            if not refused and (cut := next(filter(_CUT.search, named), "")):
+                refused = f"{what} {cut} of {printable(item.path)}: hsload would write it under another name"
         if item.kind == "dataset":
             path = printable(item.path)
             refused = refused or refusal(path, item.id)

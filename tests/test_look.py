@@ -45,12 +45,17 @@ def test_attributes_that_hsload_spoils_are_counted(tmp_path: Path) -> None:
         assert look(file).spoiled == 2
 
 
+@pytest.mark.parametrize("what", ["attribute", "link"])
 @pytest.mark.parametrize(("name", "refused"), [("what?", True), ("#1", True), ("a%20b", True), ("50%", False)])
-def test_attributes_that_hsload_would_rename_are_refused(tmp_path: Path, name: str, refused: bool) -> None:
+def test_what_hsload_would_rename_is_refused(tmp_path: Path, what: str, name: str, refused: bool) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file.create_group("g").attrs[name] = 1
+        group = file.create_group("g")
+        if what == "attribute":
+            group.attrs[name] = 1
+        else:
+            group[name] = h5py.SoftLink("/")
         told = look(file).refusal
-    assert told == (f"attribute {name} of /g: hsload would write it under another name" if refused else "")
+    assert told == (f"{what} {name} of /g: hsload would write it under another name" if refused else "")
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

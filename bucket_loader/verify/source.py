@@ -41,13 +41,13 @@ def key_of(where: Any, name: bytes | None = None) -> tuple[Key, str]:
 class Item:
     """An object of the file by the first path that leads to it.
 
-    `links` counts those of a group (not user-defined ones), `to_root` its hard links to the root group.
+    `links` names those of a group (not user-defined ones), `to_root` counts its hard links to the root group.
     """
 
     path: str
     kind: str
     id: Identifier
-    links: int = 0
+    links: tuple[str, ...] = ()
     to_root: int = 0
 
 
@@ -65,8 +65,8 @@ def objects(file: h5py.File) -> Iterator[Item]:
             if key not in seen:
                 seen.add(key)
                 waiting.append(f"{path.rstrip('/')}/{name}")
-        counted = sum(link[0] != "user-defined" for link in named.values())
-        yield Item(path, kind, obj, counted, sum(key == root for key in keys.values()))
+        kept = tuple(name for name, link in named.items() if link[0] != "user-defined")
+        yield Item(path, kind, obj, kept, sum(key == root for key in keys.values()))
 
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:
