@@ -45,7 +45,7 @@ def main() -> None:
     result = {"reading": reading, "adding": adding, "added": first.added, "rows": known + first.added}
     watcher.scan()  # what was added is settled now
     listing, scans = [], []
-    for _ in range(3 if known < 500_000 else 1):
+    for _ in range(3):
         began = time.monotonic()
         keys = sum(len(page) for page in source.list_pages())
         listing.append(time.monotonic() - began)

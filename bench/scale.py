@@ -18,7 +18,7 @@ from bench.stage import PASSWORD, ROOT, USER, Stage, stage
 from bucket_loader.inventory import Inventory
 from bucket_loader.local_servers import HsdsServer
 
-CLAIM_SECONDS = 5
+CLAIM_SECONDS = 10
 NEW_KEYS = 100_000
 
 
@@ -54,8 +54,9 @@ def _claims(made: Stage, tables: dict[int, Inventory]) -> Section:
     ]
     head = ["rows", "claims/s", "median", "99 %", "first claim", "finish", "renewal", "doubled", "goal"]
     text = (
-        f"{claims.CLAIMERS} claimers at once, each for {CLAIM_SECONDS} s; the first half of each table is done. Goal: "
-        "200 claims/s, 99 % in less than 0.5 s, none doubled."
+        f"{claims.CLAIMERS} claimers at once, each for {CLAIM_SECONDS} s; the first half of each table is done. The "
+        "first claim of a worker, which looks for the front, is a column of its own. Goal: 200 claims/s, 99 % in less "
+        "than 0.5 s, none doubled."
     )
     sizes = [float(one.rows) for one in found]
     curve = Curve("claims", "rows", "claims/s", {"claims": (sizes, [one.per_second for one in found])})
