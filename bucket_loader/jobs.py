@@ -21,15 +21,21 @@ from .states import CHECK, LOAD, State, Work
 from .tools import Judged, Mode, Tools, Verdict
 
 KeepGoing = Callable[[], bool]
+LetGo = Callable[[], None]
 FLUSH_SECONDS = 600.0
 
 
 class Job(Protocol):
-    """A kind of work. `run` raises CalledOff, or Unavailable/SourceError when a server is away: the row is released."""
+    """A kind of work.
+
+    `run` raises CalledOff, or Unavailable/SourceError when a server is away: the row is released. It may `let_go` of
+    its slot when its tools are done and it only waits for servers; `lets_go` says whether it does.
+    """
 
     work: Work
+    lets_go: bool
 
-    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome: ...
+    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome: ...
 
 
 def retry_or_fail(claim: Claim, judged: Judged, config: Config) -> Outcome:
@@ -56,11 +62,12 @@ class LoadJob:
     """Loads a source object into its domain, so that it is whole, in storage, and seen by everyone."""
 
     work = LOAD
+    lets_go = True  # while a domain is flushed
 
     def __init__(self, config: Config, servers: Servers, tools: Tools) -> None:
         self._config, self._servers, self._tools = config, servers, tools
 
-    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome:
+    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         key = claim.row.filename
         domain = self._config.tgt_folder + key
         refused = why_no_domain(key, self._config.tgt_folder)
@@ -70,14 +77,14 @@ class LoadJob:
         if before is None:
             return Outcome(State.LOAD_FAILED, 1, "the source object is gone")
         try:
-            return self._load(claim, domain, before, keep_going)
+            return self._load(claim, domain, before, keep_going, let_go)
         except LoginRefused as error:
             if error.status == 401:
                 # the password was changed: no file's fault, and every file's fate
                 raise Unavailable(str(error)) from error
             return Outcome(State.LOAD_FAILED, 1, str(error))
 
-    def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing) -> Outcome:
+    def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         key, servers = claim.row.filename, self._servers
         try:
             self._forget_old(claim, domain)
@@ -86,6 +93,7 @@ class LoadJob:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
         lives = servers.pod.lives()
         mode, look, judged = self._run(key, domain, keep_going)
+        let_go()
         if judged.verdict is Verdict.GOOD:
             try:
                 judged = self._prove(key, domain, look, lives, keep_going)
@@ -203,11 +211,12 @@ class CheckJob:
     """Compares a loaded domain with its source, as the settings say: by hsdiff, by the full comparison, or by both."""
 
     work = CHECK
+    lets_go = False
 
     def __init__(self, config: Config, servers: Servers, tools: Tools) -> None:
         self._config, self._servers, self._tools = config, servers, tools
 
-    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome:
+    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         row = claim.row
         if row.version != row.loadversion or self._replaced(claim):
             return Outcome(State.NEW, 0, "the source changed after it was loaded")

@@ -6,7 +6,6 @@ import argparse
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 
 from . import census, start, warm
@@ -14,17 +13,16 @@ from .config import Config
 from .health import Pulse, served
 from .hsds import HsdsError
 from .inventory import Inventory, InventoryError
-from .jobs import Job
+from .jobs import CheckJob, LoadJob
 from .log import event
 from .metrics import WatcherMetrics, WorkerMetrics
 from .servers import Servers
 from .shutdown import Stop
+from .slots import Slots
 from .source import Source, SourceError
 from .tools import Tools
 from .watch import Watcher
 from .worker import Worker
-
-MakeJob = Callable[[Config, Servers, Tools], Job]
 
 
 def add_options(made: argparse.ArgumentParser) -> None:
@@ -33,7 +31,7 @@ def add_options(made: argparse.ArgumentParser) -> None:
     how.add_argument("--once", action="store_true", help="end after one row")
 
 
-def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> int:
+def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
     """Work until told to stop (or by --drain, --once until done); the exit status is 0."""
     metrics = WorkerMetrics(Pulse(settings.stuck_after))
     with (
@@ -56,13 +54,16 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
 
         if not start.wait_for(ready, settings, stop, metrics):
             return 0
+        slots, count = Slots(settings.workers), _threads(options, settings, job)
         workers = []
-        for number in range(settings.workers):
+        for number in range(count):
             # sessions are not shared between threads: each worker has its own
             servers = Servers(settings, Source(settings))
             inventory = opened[0].clone(servers.cluster)
-            name = settings.pod_name if settings.workers == 1 else f"{settings.pod_name}/{number}"
-            workers.append(Worker(make_job(settings, servers, tools), inventory, settings, stop, name, metrics))
+            name = settings.pod_name if count == 1 else f"{settings.pod_name}/{number}"
+            workers.append(
+                Worker(job(settings, servers, tools), inventory, settings, stop, name, metrics, slots.share())
+            )
         if len(workers) == 1:
             workers[0].run(options.drain, options.once)
         else:
@@ -70,6 +71,13 @@ def work(options: argparse.Namespace, settings: Config, make_job: MakeJob) -> in
         done, failed = sum(worker.finished for worker in workers), sum(worker.failed for worker in workers)
         event(logging.INFO, "stops", done=done, failed=failed)
     return 0
+
+
+def _threads(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
+    """How many workers: two for each slot, where one may load while the other waits for what it loaded."""
+    if options.once:
+        return 1
+    return 2 * settings.workers if job.lets_go else settings.workers
 
 
 def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: WorkerMetrics) -> None:

@@ -14,6 +14,7 @@ from .jobs import Job, retry_or_fail
 from .log import bind, bound, event, timed
 from .observer import Ending, Observer
 from .shutdown import CalledOff, Stop
+from .slots import Slot, Slots
 from .source import SourceError
 from .states import State
 from .tools import Judged, Verdict
@@ -22,6 +23,7 @@ SHORTEST_PAUSE = 0.5  # of a worker that found nothing; it doubles up to watchdo
 LONGEST_OUTAGE_PAUSE = 30.0
 RENEWALS_PER_LEASE = 4
 TRIES_PER_LEASE = 20  # at a renewal that fails
+SLOT_SECONDS = 0.5  # of waiting for a slot between two signs of life
 
 
 class Step(Enum):
@@ -36,10 +38,18 @@ class Worker:
     """Works off the rows of one inventory, one at a time."""
 
     def __init__(
-        self, job: Job, inventory: Inventory, config: Config, stop: Stop, name: str, observer: Observer | None = None
+        self,
+        job: Job,
+        inventory: Inventory,
+        config: Config,
+        stop: Stop,
+        name: str,
+        observer: Observer | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self._job, self._inventory, self._config, self._stop, self._name = job, inventory, config, stop, name
         self._observer = observer or Observer()
+        self._slot = slot or Slots(1).share()
         self.finished = 0
         self.failed = 0
 
@@ -47,8 +57,18 @@ class Worker:
         """Work until told to stop; `drain`: until no row waits or is in work; `once`: one row at most."""
         bind(pod=self._name)
         self._take_up_again()
+        try:
+            self._work(drain, once)
+        finally:
+            self._slot.let_go()
+
+    def _work(self, drain: bool, once: bool) -> None:
         pause = SHORTEST_PAUSE
         while not self._stop.requested:
+            self._observer.alive()
+            # kept through the pauses of an idle worker: one that waits for a slot need not ask for rows, too
+            if not self._slot.take(SLOT_SECONDS):
+                continue
             step = self.step()
             if once and step is not Step.AWAY:
                 return
@@ -117,7 +137,7 @@ class Worker:
             reason = f"given up: its worker died in each of {config.max_attempts} attempts (out of memory?)"
             return Outcome(claim.work.failed, 1, reason)
         try:
-            return self._job.run(claim, self._heartbeat(claim))
+            return self._job.run(claim, self._heartbeat(claim), self._slot.let_go)
         except (CalledOff, Unavailable, SourceError):
             raise
         except Exception as error:

@@ -11,7 +11,7 @@ import pytest
 
 from bucket_loader.hsds import Hsds, Unavailable
 from bucket_loader.inventory import Claim, Inventory, Outcome
-from bucket_loader.jobs import KeepGoing
+from bucket_loader.jobs import KeepGoing, LetGo
 from bucket_loader.shutdown import CalledOff, Stop
 from bucket_loader.source import SourceObject
 from bucket_loader.states import LOAD, State
@@ -26,11 +26,12 @@ class Scripted:
     """A job whose runs are given."""
 
     work = LOAD
+    lets_go = False
 
     def __init__(self, *runs: Run) -> None:
         self._runs: Iterator[Run] = iter(runs)
 
-    def run(self, claim: Claim, keep_going: KeepGoing) -> Outcome:
+    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         return next(self._runs)(claim, keep_going)
 
 
