@@ -1,12 +1,15 @@
-"""Lets what is slow to come (pages of a listing) be fetched while the last of it is still being worked on."""
+"""Lets what is slow to come (pages of a listing, rows of a table) be fetched while the last of it is worked on."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 _POLL_SECONDS = 0.2
 
@@ -53,3 +56,29 @@ def side_by_side(sources: Sequence[Callable[[], Iterable[T]]], depth: int = 4) -
                 yield item
     finally:
         stopped.set()
+
+
+def in_order(items: Iterable[S], fetchers: Sequence[Callable[[S], T]]) -> Iterator[T]:
+    """What is fetched for each item, in the order of the items; as many at a time, and ahead, as there are fetchers.
+
+    A fetcher is called by one thread at a time: it may have a connection of its own. An error is raised here.
+    """
+    idle, waiting = deque(fetchers), deque[Future[T]]()
+
+    def fetch(item: S) -> T:
+        fetcher = idle.popleft()
+        try:
+            return fetcher(item)
+        finally:
+            idle.append(fetcher)
+
+    pool = ThreadPoolExecutor(len(fetchers))
+    try:
+        for item in items:
+            waiting.append(pool.submit(fetch, item))
+            if len(waiting) > len(fetchers):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

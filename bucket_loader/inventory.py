@@ -25,6 +25,7 @@ import h5pyd
 import numpy as np
 import numpy.typing as npt
 
+from .ahead import in_order
 from .hsds import Hsds, HsdsError, LoginRefused, NotFound, Unavailable
 from .hunt import Hunt, Side
 from .source import SourceObject
@@ -70,6 +71,7 @@ COLUMNS = np.dtype(
 # it comes from storage, whatever its size, and a table of fewer chunks is claimed from and read in less time
 CHUNK_ROWS = 1792
 READ_ROWS = 4 * CHUNK_ROWS
+READERS = 4  # requests under way at once while the whole table is read
 NEAR = 64  # chunks around the front in which claims of an earlier life are looked for
 
 Rows = npt.NDArray[np.void]
@@ -312,10 +314,17 @@ class Inventory:
         return np.dtype([(name, self.dtype[name]) for name in columns])
 
     def stream(self, columns: Sequence[str] | None = None, start: int = 0) -> Iterator[tuple[int, Rows]]:
-        """The whole table from `start` on, as (index of the first row, rows), some thousand rows at a time."""
+        """The whole table from `start` on, as (index of the first row, rows), some thousand rows at a time, in order.
+
+        Some requests are on their way at once: what takes long is that HSDS gets chunks from storage.
+        """
         total = self.count()
-        for begin in range(start, total, READ_ROWS):
-            yield begin, self.read(begin, min(begin + READ_ROWS, total), columns)
+        begins = range(start, total, READ_ROWS)
+
+        def read(reader: Inventory, begin: int) -> tuple[int, Rows]:
+            return begin, reader.read(begin, min(begin + READ_ROWS, total), columns)
+
+        return in_order(begins, [partial(read, self.clone()) for _ in range(min(READERS, len(begins)) or 1)])
 
     def rows(self) -> Iterator[Row]:
         """Every row of a source file; blank ones and duplicates are left out."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from bucket_loader.ahead import side_by_side
+from bucket_loader.ahead import in_order, side_by_side
 
 
 def test_the_items_of_each_source_keep_their_order() -> None:
@@ -60,3 +60,44 @@ def test_an_error_of_a_source_is_raised_and_ends_the_others() -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert threading.active_count() == before
+
+
+def test_what_is_fetched_comes_in_order_with_each_fetcher_in_one_thread() -> None:
+    barrier, lock = threading.Barrier(2, timeout=10), threading.Lock()
+    at_once = {"one": 0, "other": 0}
+
+    def fetcher(name: str) -> Callable[[int], int]:
+        def fetch(number: int) -> int:
+            with lock:
+                at_once[name] += 1
+                assert at_once[name] == 1, "two threads have one fetcher"
+            if number < 2:
+                barrier.wait()  # one after the other would break it
+            time.sleep(0.02 if number % 3 else 0)
+            with lock:
+                at_once[name] -= 1
+            return 10 * number
+
+        return fetch
+
+    fetchers = [fetcher("one"), fetcher("other")]
+    assert list(in_order(range(20), fetchers)) == [10 * number for number in range(20)]
+    assert list(in_order([], fetchers)) == []
+
+
+def test_a_reader_that_stops_and_a_fetcher_that_fails_end_the_fetching() -> None:
+    asked = []
+
+    def fetch(number: int) -> int:
+        asked.append(number)
+        if number == 5:
+            raise ValueError("row 5")
+        return number
+
+    reader = in_order(range(1000), [fetch, fetch])
+    assert next(reader) == 0
+    reader.close()  # type: ignore[attr-defined]
+    assert len(asked) < 5
+    with pytest.raises(ValueError, match="row 5"):
+        list(in_order(range(1000), [fetch, fetch]))
+    assert max(asked) < 10, "nothing is asked for after it"

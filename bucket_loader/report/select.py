@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import translate
@@ -21,13 +19,12 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import Seconds
-from ..inventory import COLUMNS, READ_ROWS, Inventory, Row, Rows, decode
+from ..inventory import COLUMNS, Inventory, Row, Rows, decode
 from ..states import ACTIVE, State
 
 SHOWABLE = tuple(state for state in State if state not in (State.BLANK, State.DUPLICATE))
 LABELS = {state.label.replace(" ", "-"): state for state in SHOWABLE}
 EVENTS = ("loadstart", "loaddone", "diffstart", "diffdone", "added", "vanished")  # what --since looks at
-READERS = 4  # requests under way at once while the whole table is read
 RUN_GAP = 256  # rows that are read along rather than asked around: a request costs more than a quarter of a chunk
 _OF_2021 = ("filename", "loadstart", "loaddone", "loadstatus", "diffstart", "diffdone", "diffstatus")
 
@@ -43,32 +40,8 @@ def present(inventory: Inventory, names: Sequence[str]) -> list[str]:
 
 
 def stream(inventory: Inventory, columns: Sequence[str]) -> Iterator[tuple[int, Rows]]:
-    """Those of the columns that there are, of the whole table, as (index of the first row, rows), in order.
-
-    Some requests are on their way at once: what takes long is that HSDS gets chunks from storage.
-    """
-    names, total = present(inventory, columns), inventory.count()
-    clones = [inventory.clone() for _ in range(min(READERS, -(-total // READ_ROWS)))]
-    idle, waiting = deque(clones), deque[tuple[int, Future[Rows]]]()
-
-    def read(start: int) -> Rows:
-        own = idle.popleft()  # sessions are not shared between threads
-        try:
-            return own.read(start, min(start + READ_ROWS, total), names)
-        finally:
-            idle.append(own)
-
-    pool = ThreadPoolExecutor(READERS)
-    try:
-        for start in range(0, total, READ_ROWS):
-            waiting.append((start, pool.submit(read, start)))
-            if len(waiting) > READERS:
-                first, block = waiting.popleft()
-                yield first, block.result()
-        for first, block in waiting:
-            yield first, block.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    """Those of the columns that there are, of the whole table, as (index of the first row, rows), in order."""
+    return inventory.stream(present(inventory, columns))
 
 
 def column(block: Rows, name: str) -> npt.NDArray[Any]:

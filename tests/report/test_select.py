@@ -84,7 +84,7 @@ def test_a_limit(inventory: Inventory, limit: int) -> None:
 
 
 def test_a_table_of_many_requests_is_read_in_order(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bucket_loader.report.select.READ_ROWS", 128)
+    monkeypatch.setattr("bucket_loader.inventory.READ_ROWS", 128)
     found = list(stream(inventory, ("size",)))
     assert [start for start, _ in found] == list(range(0, inventory.count(), 128))
     sizes = [int(size) for _, block in found for size in block["size"]]
