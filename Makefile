@@ -29,13 +29,15 @@ help:
 
 setup: $(READY)
 
+# compiled here: where PYTHONDONTWRITEBYTECODE is set, every hsload would compile its imports anew (a second each)
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no python3 with venv found: install Python 3.10 to 3.12 (on Debian: apt install python3-venv)" >&2; exit 2; }
 	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
+	@$(BIN)/python -m compileall -q bucket_loader
 	@touch $@
 
 demo: $(READY)
