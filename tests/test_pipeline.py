@@ -230,17 +230,16 @@ def test_another_program_can_take_the_place_of_hsload_and_gets_no_secret_by_its_
 
 
 def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path: Path) -> None:
-    tool = tmp_path / "slow"
-    tool.write_text("#!/bin/sh\nsleep 60\n")
+    tool, begun = tmp_path / "slow", tmp_path / "begun"
+    tool.write_text(f"#!/bin/sh\ntouch '{begun}'\nsleep 60\n")
     tool.chmod(0o755)
     world.settings = {"hsload": str(tool), "shutdown_grace": 1}
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.ok("make_inventory.py")
     world.ok("watcher.py", "--once")
-    inventory = world.inventory()
     with world.running("loader.py") as loader:
         deadline = time.monotonic() + 60
-        while inventory.row(0).state is not State.LOADING and time.monotonic() < deadline:
+        while not begun.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         loader.send_signal(signal.SIGTERM)
         output, _ = loader.communicate(timeout=30)
