@@ -37,6 +37,7 @@ RUN printf '#!/bin/sh\necho "%s" >&2\nexit 1\n' 'aws_iam_role is not used, the p
 COPY bucket_loader /app/bucket_loader
 COPY loader.py differ.py watcher.py make_inventory.py dump_inventory.py reset_inventory.py LICENSE /app/
 RUN cd /app && /opt/venv/bin/python -m bucket_loader.hsds_config > /opt/hsds/config.yml \
+    && /opt/venv/bin/python -m bucket_loader.s3_model /opt/hsds/models \
     && /opt/venv/bin/python -m compileall -q /app
 
 FROM ${BASE_IMAGE}

@@ -15,25 +15,27 @@ from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
 
 FILES, WORKERS, GOAL = 12, 2, 2.0
 CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+S3_MODEL = ("AWS_DATA_PATH",)
 
 
 @dataclass(frozen=True, eq=False)
 class Variation:
-    """A pod's HSDS that differs from the one of the manifests in settings, certificates or data nodes."""
+    """A pod's HSDS that differs from the one of the manifests in settings, variables or data nodes."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
-    all_certificates: bool = False
+    without: tuple[str, ...] = ()  # variables of the environment
     data_nodes: int = 1
 
 
 UNTUNED = {"flush_sleep_interval": 1, "s3_age_time": 1, "s3_sync_interval": 1, "log_level": "INFO"}
-AS_IT_COMES = Variation("as HSDS comes", UNTUNED, all_certificates=True)
+AS_IT_COMES = Variation("as HSDS comes", UNTUNED, without=CERTIFICATES + S3_MODEL)
 TUNED = Variation("as in the manifests")
 VARIATIONS = (
     AS_IT_COMES,
     TUNED,
-    Variation("with all certificates of the system", all_certificates=True),
+    Variation("with all certificates of the system", without=CERTIFICATES),
+    Variation("with botocore's whole model of S3", without=S3_MODEL),
     *(Variation(f"with {name} {value}", {name: value}) for name, value in UNTUNED.items()),
     Variation("with max_pending_write_requests 64", {"max_pending_write_requests": 64}),
     Variation("with metadata_mem_cache_expire 2", {"metadata_mem_cache_expire": 2}),
@@ -50,10 +52,9 @@ def pod_with(made: Stage, variation: Variation, number: int) -> Iterator[Stage]:
     server = HsdsServer(
         made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{number}", settings, variation.data_nodes
     )
-    if variation.all_certificates:
-        for node in server.nodes:
-            for name in CERTIFICATES:
-                del node.env[name]
+    for node in server.nodes:
+        for name in variation.without:
+            del node.env[name]
     with server:
         yield replace(made, pod=server)
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config as ClientConfig
 
+from . import s3_model
 from .hsds_config import FOR_ALL, FOR_LOADING, config
 from .orphans import end_with_parent
 
@@ -242,6 +243,7 @@ class HsdsServer:
         # certificates, even for an http gateway. A file with one certificate in it takes that away.
         certificates = folder / "ca.pem"
         certificates.write_text(_one_certificate())
+        s3_model.write(folder / "models")
         env = _base_env() | s3.env()
         env |= {
             "AWS_S3_GATEWAY": s3.endpoint,
@@ -252,6 +254,7 @@ class HsdsServer:
             "AWS_CA_BUNDLE": str(certificates),
             "REQUESTS_CA_BUNDLE": str(certificates),
             "SSL_CERT_FILE": str(certificates),
+            "AWS_DATA_PATH": str(folder / "models"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
         }
