@@ -106,28 +106,38 @@ def _watch(made: Stage, endpoint: str, inventory: Inventory) -> dict[str, float]
 
 
 def _summaries(made: Stage, tables: dict[int, Inventory]) -> Section:
-    """With the chunk cache that HSDS has by default, and with one that holds the table."""
+    """With the chunk cache that HSDS has by default, with two data nodes, and with a cache that holds the table."""
     rows, lines = [], {}
-    for cache in ("128m", "4g"):
+    for cache, nodes in (("128m", 1), ("128m", 2), ("4g", 1)):
         times = []
-        settings = {"chunk_mem_cache_size": cache}
-        with HsdsServer(made.root, made.s3, "target", {USER: PASSWORD}, f"cache-{cache}", settings) as hsds:
+        settings, name = {"chunk_mem_cache_size": cache}, f"cache-{cache}-{nodes}"
+        with HsdsServer(made.root, made.s3, "target", {USER: PASSWORD}, name, settings, nodes) as hsds:
             for size, inventory in tables.items():
                 took = [_summary(made, hsds, inventory) for _ in range(2)]
                 times.append(took[1])
-                memory = psutil.Process(hsds.dn.pid).memory_info().rss
+                memory = sum(psutil.Process(node.pid).memory_info().rss for node in hsds.dns)
                 rows.append(
                     [
                         f"{size:,}",
+                        str(nodes),
                         cache,
                         *(f"{seconds:.1f} s" for seconds in took),
                         f"{memory / 2**20:.0f} MiB",
                         *(verdict(seconds < 15) for seconds in took),
                     ]
                 )
-        lines[f"cache of {cache}"] = ([float(size) for size in tables], times)
-    head = ["rows", "chunk cache", "first", "second", "memory of the data node", "first < 15 s", "second < 15 s"]
-    text = "With the start of the program, by one data node. The first summary finds nothing in the cache."
+        lines[f"{nodes} × {cache}"] = ([float(size) for size in tables], times)
+    head = [
+        "rows",
+        "data nodes",
+        "chunk cache of each",
+        "first",
+        "second",
+        "their memory",
+        "first < 15 s",
+        "second < 15 s",
+    ]
+    text = "With the start of the program. The first summary finds nothing in the cache."
     curve = Curve("summaries", "rows", "seconds of the second", lines)
     return Section("dump_inventory.py --summary", head, rows, text, [curve])
 

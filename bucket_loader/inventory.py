@@ -242,7 +242,8 @@ class Inventory:
                     maxshape=(None,),
                     dtype=COLUMNS,
                     chunks=(CHUNK_ROWS,),
-                    # names are mostly zeros: a chunk is a tenth of its size when it goes to storage each second
+                    # names are mostly zeros: a chunk is a tenth of its size when it goes to storage each second. lz4
+                    # would cost a tenth of gzip's CPU, and hsget could not write the inventory to a file
                     compression="gzip",
                     compression_opts=1,
                 )
