@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..inventory import Inventory, Rows
 from ..states import State
 from .select import Selection, chosen, column, read_at, states
+from .words import pod_of
 
 Numbers = npt.NDArray[np.int64]
 _NUMBERS = ("size", "loadstart", "loaddone", "diffstart", "diffdone", "loadattempts", "diffattempts")
@@ -22,13 +23,14 @@ _DONE = (State.LOADED, State.CHECKING, State.VERIFIED, State.CHECK_FAILED)
 class Words:
     """Texts that come again and again, as numbers; 0 is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: Callable[[bytes], bytes] = lambda text: text) -> None:
+        self._of = of  # what of a text counts
         self.all: list[str] = [""]
         self._known: dict[bytes, int] = {b"": 0}
 
     def numbers(self, texts: npt.NDArray[np.bytes_]) -> Numbers:
         unique, back = np.unique(texts, return_inverse=True)
-        return np.array([self._number(text) for text in unique.tolist()], "i8")[back.reshape(-1)]
+        return np.array([self._number(self._of(text)) for text in unique.tolist()], "i8")[back.reshape(-1)]
 
     def _number(self, text: bytes) -> int:
         if text not in self._known:
@@ -42,7 +44,7 @@ class History:
     """The chosen rows; arrays of shape (rows,), times in epoch seconds, pods and reasons as numbers of their words."""
 
     names: list[str] = field(default_factory=list)
-    pods: Words = field(default_factory=Words)
+    pods: Words = field(default_factory=lambda: Words(pod_of))
     reasons: Words = field(default_factory=Words)
     columns: dict[str, Numbers] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..inventory import Inventory, Rows
 from ..states import CHECK, FINISHED, LOAD, State, Work
 from .select import SHOWABLE, Indices, Mask, column, is_active, read_at, real, states, stream
+from .words import pod_of
 
 RECENT_SECONDS = 600  # what the pace is measured over
 ENOUGH_FILES = 10  # finished in that time, before it says anything
@@ -76,7 +77,7 @@ class Task:
 
 @dataclass
 class Pod:
-    """A worker, as the rows know it: what it has in hand, and what it did in the last minutes."""
+    """A pod, as the rows know it: what it has in hand, and what it did in the last minutes."""
 
     name: str
     tasks: list[Task] = field(default_factory=list)
@@ -213,15 +214,19 @@ def _pods(inventory: Inventory, places: Indices, now: int) -> list[Pod]:
     return sorted(pods.values(), key=lambda pod: pod.name)
 
 
-def _pod(pods: dict[str, Pod], name: bytes) -> Pod:
-    text = name.decode("utf-8", "replace") or "(unnamed)"
-    return pods.setdefault(text, Pod(text))
+def _pod(pods: dict[str, Pod], worker: bytes) -> Pod:
+    name = _name(worker)
+    return pods.setdefault(name, Pod(name))
+
+
+def _name(worker: bytes) -> str:
+    return pod_of(worker).decode("utf-8", "replace") or "(unnamed)"
 
 
 def _task(block: Rows, row: int, work: Work, now: int) -> Task:
     has_lease = "lease" in (block.dtype.names or ())
     return Task(
-        pod=column(block, work.column("podname"))[row].decode("utf-8", "replace") or "(unnamed)",
+        pod=_name(column(block, work.column("podname"))[row]),
         work=work,
         key=block["filename"][row].decode("utf-8", "replace"),
         size=int(column(block, "size")[row]),

@@ -42,6 +42,11 @@ def amount(size: float) -> str:
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
 
 
+def pod_of(worker: bytes) -> bytes:
+    """The pod of a worker, which has a number behind the pod's name (`pod/1`) where a pod has several."""
+    return worker.partition(b"/")[0]
+
+
 def visible(key: str) -> str:
     """A key on one line of a terminal: control characters are escaped."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in key)

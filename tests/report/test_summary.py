@@ -9,6 +9,8 @@ from rich.console import Console
 
 from bucket_loader.inventory import Inventory, Outcome
 from bucket_loader.report import terminal
+from bucket_loader.report.history import read
+from bucket_loader.report.select import Selection
 from bucket_loader.report.summary import Pace, Pod, Summary, Task, summarize
 from bucket_loader.source import SourceObject
 from bucket_loader.states import CHECK, LOAD, State
@@ -51,10 +53,10 @@ def test_pods_and_what_they_have_in_hand(inventory: Inventory, now: int) -> None
 def test_a_small_inventory_made_by_the_real_calls(world: World) -> None:
     inventory = world.make_inventory()
     inventory.append([SourceObject(f"{number}.h5", 1024, "e", 1) for number in range(5)], ["", "", "", "", "a bad key"])
-    held = inventory.claim(LOAD, "pod", 60)
+    held = inventory.claim(LOAD, "pod/0", 60)
     assert held is not None
     inventory.finish(held, Outcome(State.LOADED))
-    assert inventory.claim(LOAD, "pod", 60) is not None
+    assert inventory.claim(LOAD, "pod/1", 60) is not None
     assert inventory.claim(LOAD, "dead", 5, now=time.time() - 600) is not None
     tried = inventory.claim(LOAD, "pod-2", 60)
     assert tried is not None
@@ -65,7 +67,10 @@ def test_a_small_inventory_made_by_the_real_calls(world: World) -> None:
     assert sum(counted.values()) == 5 and counted[State.LOAD_FAILED] == 1
     assert (summary.bytes, summary.retrying) == (5 * 1024, 1)
     assert summary.loads.files == 1, "what the watcher refused was never in work"
-    assert {pod.name for pod in summary.pods} >= {"pod"}
+    pod = next(pod for pod in summary.pods if pod.name == "pod")
+    assert (pod.good, len(pod.tasks)) == (1, 1), "its workers are shown as one"
+    history = read(inventory, Selection())
+    assert "pod" in history.pods.all and not any("/" in name for name in history.pods.all)
 
 
 def test_a_silent_worker_is_said(world: World) -> None:
