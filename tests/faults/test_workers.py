@@ -29,17 +29,18 @@ def test_a_loader_killed_at_any_moment(drill: Drill) -> None:
             drill.kill(loader)
     drill.world.settings["max_attempts"] = 20
     rows = drill.check()
-    assert sum(row.loadattempts for row in rows.values()) <= 5 + drill.injected
+    # a loader has two rows at most: one that is flushed, one that is loaded
+    assert sum(row.loadattempts for row in rows.values()) <= 5 + 2 * drill.injected
 
 
 def test_the_child_of_a_loader_killed(drill: Drill) -> None:
     inventory = drill.prepare(2)
     with ExitStack() as stack:
         loader = drill.start(stack, "loader.py", "pod-0")
-        for _ in range(2):
+        while drill.injected < 2:
             drill.wait(lambda: children(loader.pid))
-            drill.pause(0, 0.8)
-            for child in children(loader.pid):
+            drill.pause(0, 0.3)
+            for child in children(loader.pid):  # none is left when it was faster
                 os.kill(child, signal.SIGKILL)
                 drill.injected += 1
         drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 2)
@@ -60,7 +61,7 @@ def test_a_loader_paused_past_its_lease(drill: Drill) -> None:
         drill.kill(paused, signal.SIGCONT)
         drill.wait(lambda: "lost its row" in drill.log("paused") or "called off" in drill.log("paused"), 30)
         row = inventory.row(0)
-        assert (row.state, row.loadpodname) == (State.LOADED, "other")
+        assert (row.state, row.loadpodname.partition("/")[0]) == (State.LOADED, "other")
         assert other.poll() is None and paused.poll() is None
     drill.check()
 
@@ -105,7 +106,8 @@ def test_told_to_stop_during_a(drill: Drill, moment: str) -> None:
         assert time.monotonic() - began < float(str(drill.world.settings["shutdown_grace"])) + 10
         assert not drill.in_state(inventory, State.LOADING)
         done = drill.in_state(inventory, State.LOADED)
-        assert len(done) == (moment == "finish") or moment in ("load", "flush")
+        # while one row is finished, the next may be loaded
+        assert bool(done) == (moment == "finish") or moment in ("load", "flush")
     rows = drill.check()
     assert {row.loadattempts for row in rows.values()} == {1}, "to be told to stop is no attempt"
 
