@@ -1,7 +1,7 @@
-"""What a watcher knows of the inventory's rows: 45 bytes for each, so that a million keys fit into a small pod.
+"""What a watcher knows of the inventory's rows: 50 bytes for each, so that a million keys fit into a small pod.
 
 Keys are known by hashes, in a sorted array and a small dictionary of those that came since the last sort. A page of a
-listing is looked up at once: a pass without news costs a tenth of the listing itself.
+listing is looked up at once, and not at all when it tells what it told a pass ago.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class Known:
         self.vanished = np.zeros(0, "?")
         self.first = np.zeros(0, "?")  # false for blank rows and further rows of a key
         self.seen = np.zeros(0, "?")
+        # the rows of pages without news, by a hash of what the page told: most pages are as they were a pass ago. Of
+        # the last pass alone, because an object may change and change back
+        self._last_pages: dict[int, npt.NDArray[np.int32]] = {}
+        self._pages: dict[int, npt.NDArray[np.int32]] = {}
 
     @property
     def rows(self) -> int:
@@ -94,24 +98,39 @@ class Known:
         """Forget all but the first rows of the table."""
         if rows == self.rows:
             return
+        self._pages = {}
         self._recent = {digest: row for digest, row in self._recent.items() if row < rows}
         kept = self._places < rows
         self._digests, self._places = self._digests[kept], self._places[kept]
         for name in ("first", "fingerprints", "rowids", "versions", "vanished", "seen"):
             setattr(self, name, getattr(self, name)[:rows])
 
-    def compare(self, page: Sequence[SourceObject]) -> tuple[Indices, Indices, Indices]:
+    def begin_pass(self) -> None:
+        """A listing begins: nothing of it was seen yet."""
+        self.seen[:] = False
+        self._last_pages, self._pages = self._pages, {}
+
+    def compare(self, page: Sequence[SourceObject]) -> tuple[list[int], list[tuple[int, int, int]]]:
         """Look up a page of a listing, and note what was seen.
 
-        Returns the rows of its objects (-1: not known), the objects' fingerprints, both of shape (objects,), and the
-        places in the page of those that need a closer look, because they changed or were missing.
+        Returns the places in the page of what is not known; and (place, row, fingerprint) of each object that needs a
+        closer look, because it changed or was missing.
         """
+        number = hash(tuple([(item.key, item.size, item.etag, item.modified) for item in page]))
+        same = self._last_pages.get(number)
+        if same is not None:
+            self._pages[number] = same
+            self.seen[same] = True
+            return [], []
         rows = self.find(digests_of(item.key for item in page))
         fingerprints = fingerprints_of(
             (item.size for item in page), (item.etag for item in page), (item.modified for item in page)
         )
+        missing = np.flatnonzero(rows < 0).tolist()
         known = np.flatnonzero(rows >= 0)
         places = rows[known]
         self.seen[places] = True
-        news = (self.fingerprints[places] != fingerprints[known]) | self.vanished[places]
-        return rows, fingerprints, known[news]
+        news = known[(self.fingerprints[places] != fingerprints[known]) | self.vanished[places]].tolist()
+        if not missing and not news:
+            self._pages[number] = rows.astype("i4")
+        return missing, [(place, int(rows[place]), int(fingerprints[place])) for place in news]

@@ -57,7 +57,7 @@ class Watcher:
         """One pass over the bucket. Raises SourceError or HsdsError; what was done before it stays and is right."""
         done = Pass()
         self._read_table(done)
-        self._known.seen[:] = False
+        self._known.begin_pass()
         fresh: list[SourceObject] = []
         ticker = Ticker()
         for page in self._source.list_pages():
@@ -65,10 +65,10 @@ class Watcher:
             done.listed += len(page)
             if ticker.due():
                 event(logging.INFO, "scanning", listed=done.listed, added=done.added, last=page[-1].key if page else "")
-            rows, fingerprints, news = self._known.compare(page)
-            for place in news.tolist():
-                self._compare(int(rows[place]), page[place], int(fingerprints[place]), done)
-            fresh += [page[place] for place in np.flatnonzero(rows < 0).tolist()]
+            missing, news = self._known.compare(page)
+            for place, row, fingerprint in news:
+                self._compare(row, page[place], fingerprint, done)
+            fresh += [page[place] for place in missing]
             if len(fresh) >= BATCH_ROWS:
                 self._add(fresh, done)
                 fresh = []
