@@ -65,9 +65,9 @@ class Worker:
     def _work(self, drain: bool, once: bool) -> None:
         pause = SHORTEST_PAUSE
         while not self._stop.requested:
-            self._observer.alive()
             # kept through the pauses of an idle worker: one that waits for a slot need not ask for rows, too
             if not self._slot.take(SLOT_SECONDS):
+                self._observer.alive()
                 continue
             step = self.step()
             if once and step is not Step.AWAY:
