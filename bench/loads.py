@@ -16,7 +16,7 @@ from bucket_loader.hsds import USER_AGENT
 from tests.proxy import lossy
 from tests.s3_proxy import proxy_before
 
-SMALL, MANY, LARGE, LARGE_MB = 24, 4, 2, 100
+SMALL, MANY, LARGE, LARGE_MB = 48, 4, 2, 100
 AT_ONCE = 2
 REQUESTS_AT_MOST = 8
 REQUESTS_OF = (2, 6)  # files: what both threads of a slot ask at their start, and a loader at its end, is in both
@@ -91,7 +91,7 @@ def _steps(made: Stage) -> Section:
     makers: list[tuple[str, int, Callable[[int], bytes]]] = [
         ("one dataset", SMALL, one_dataset),
         ("49 objects", 4, many_objects),
-        (f"{LARGE_MB} MB", 3, lambda _: large(LARGE_MB)),
+        (f"{LARGE_MB} MB", 10, lambda _: large(LARGE_MB)),
     ]
     for what, count, make in makers:
         bucket = made.bucket(f"bench-steps-{count}", {f"{number}.h5": make(number) for number in range(count)})

@@ -13,7 +13,7 @@ from bench.page import Section, verdict
 from bench.stage import PASSWORD, USER, Stage, one_dataset
 from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
 
-FILES, WORKERS, GOAL = 12, 2, 2.0
+FILES, WORKERS, GOAL = 20, 2, 2.0
 CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 S3_MODEL = ("AWS_DATA_PATH",)
 

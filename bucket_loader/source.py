@@ -162,9 +162,12 @@ class Source:
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         }
         # named in every case: hsload turns TLS off where it is not
-        options["endpoint_url"] = config.aws_s3_gateway or self._client.meta.endpoint_url
-        if config.aws_region:
-            options["client_kwargs"] = {"region_name": config.aws_region}
+        options["endpoint_url"] = endpoint = config.aws_s3_gateway or self._client.meta.endpoint_url
+        client: dict[str, object] = {"region_name": config.aws_region} if config.aws_region else {}
+        if endpoint.startswith("http://"):
+            client["verify"] = False  # there is nothing to verify, and to read the certificates for it takes 30 ms
+        if client:
+            options["client_kwargs"] = client
         credentials = None if config.aws_s3_no_sign_request else self._session.get_credentials()
         if config.aws_s3_no_sign_request:
             options["anon"] = True

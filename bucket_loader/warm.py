@@ -30,8 +30,10 @@ from .orphans import end_with_parent
 
 # a fork is safe with what the tools import on Linux alone
 POSSIBLE = sys.platform == "linux"
-# what the tools import, and not the tools, which read the environment when they are imported
-_PRELOAD = ["__main__", "h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin", f"{__package__}.verify.compare"]
+# what the tools import, and not the tools, which read the environment when they are imported; `cli` is what the
+# programs import, which a child does anew: "__main__" would have no effect here in Python 3.11
+_PRELOAD = ["h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
+_PRELOAD += [f"{__package__}.{name}" for name in ("cli", "linkable", "one_line", "verify.compare", "boto_data")]
 # multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
 _BOOKKEEPING = threading.Lock()
 _UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen
@@ -131,7 +133,10 @@ def _read_environment_again() -> None:
     """What libraries took from the environment when they were imported."""
     import fsspec.config
 
+    from . import boto_data
+
     fsspec.config.conf.clear()
     fsspec.config.set_conf_env(fsspec.config.conf)
+    fsspec.config.conf.setdefault("s3", {})["session"] = boto_data.session()
     if os.environ.get("PYTHONWARNINGS") == "ignore":
         warnings.simplefilter("ignore")

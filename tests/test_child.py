@@ -111,13 +111,13 @@ def test_a_warm_child_is_what_a_fresh_one_would_be(python: Python) -> None:
     code = (
         "import os, sys, fsspec.config\n"
         "print(sorted({*os.environ} - {'LC_CTYPE'}), os.getsid(0) == os.getpid(), sys.stdin.read())\n"
-        "print(sys.argv[-2:], fsspec.config.conf.get('s3'), 'h5pyd._apps.hsload' in sys.modules)"
+        "print(sys.argv[-2:], fsspec.config.conf['s3']['endpoint_url'], 'h5pyd._apps.hsload' in sys.modules)"
     )
     env = ENV | {"FSSPEC_S3": '{"endpoint_url": "http://here"}'}
     done = child.run(python(code, "one", "two words"), env, 30)
     assert done.lines == [
         "['FSSPEC_S3', 'PATH'] True",
-        "['one', 'two words'] {'endpoint_url': 'http://here'} False",
+        "['one', 'two words'] http://here False",
     ]
 
 
@@ -151,6 +151,19 @@ def test_children_end_with_the_process_that_forked_them(tmp_path: Path) -> None:
     assert (done.ending, done.status) == (Ending.KILLED, signal.SIGKILL)
     again = child.run([sys.executable, "-m", "tests.program", "print('again')"], ENV, 30)
     assert again.lines == ["again"]
+
+
+def test_a_forked_child_makes_an_s3_client_without_reading_botocores_files() -> None:
+    code = """if True:
+        import botocore.loaders, s3fs
+        def fail(self, path): raise AssertionError(path)
+        botocore.loaders.JSONFileLoader.load_file = fail
+        s3fs.S3FileSystem().connect()
+        s3fs.S3FileSystem(anon=True, endpoint_url="http://127.0.0.1:9", client_kwargs={"verify": False}).connect()
+        print("made")
+    """
+    done = child.run([sys.executable, "-m", "tests.program", code], ENV, 30)
+    assert done.lines == ["made"]
 
 
 def test_only_programs_of_this_environment_are_forked(tmp_path: Path) -> None:

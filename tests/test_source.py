@@ -83,11 +83,19 @@ def test_what_children_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -
     assert (options["default_cache_type"], options["default_block_size"]) == ("blockcache", 262144)
     assert env["AWS_REQUEST_CHECKSUM_CALCULATION"] == "when_required"
     assert "token" not in options
+    assert options["client_kwargs"]["verify"] is False, "there is no TLS"
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-a-role")
     env = Source(world.config()).child_env(whole_file=True)
     options = json.loads(env["FSSPEC_S3"])
     assert options["token"] == "of-a-role", "hsload itself never passes a session token on"
     assert (options["default_cache_type"], options["default_block_size"]) == ("blockcache", 2 << 20)
+
+
+def test_children_verify_where_there_is_tls(world: World) -> None:
+    for gateway in ("https://store.example.org", None):
+        options = json.loads(Source(world.config(aws_s3_gateway=gateway)).child_env(whole_file=False)["FSSPEC_S3"])
+        assert options["endpoint_url"].startswith("https://")
+        assert "verify" not in options.get("client_kwargs", {})
 
 
 def test_a_public_bucket_is_read_without_credentials(world: World) -> None:
