@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -164,6 +165,17 @@ def test_a_forked_child_makes_an_s3_client_without_reading_botocores_files() -> 
     """
     done = child.run([sys.executable, "-m", "tests.program", code], ENV, 30)
     assert done.lines == ["made"]
+
+
+@pytest.mark.parametrize("setting", ["AWS_ENDPOINT_URL_S3=nonsense", "AWS_PROFILE=nobody", "AWS_CONFIG_FILE={}"])
+def test_settings_that_make_no_s3_client_do_not_keep_the_forking_process_from_starting(
+    setting: str, tmp_path: Path
+) -> None:
+    broken = tmp_path / "config"
+    broken.write_text("[ not a config")
+    name, _, value = setting.format(broken).partition("=")
+    done = subprocess.run([sys.executable, "-c", "import bucket_loader.boto_data"], env=os.environ | {name: value})
+    assert done.returncode == 0
 
 
 def test_only_programs_of_this_environment_are_forked(tmp_path: Path) -> None:
