@@ -32,6 +32,7 @@ def sections(runs: int, console: Console) -> Iterator[Section]:
         yield _requests(made)
         yield _bytes(made)
         yield checks.section(made, runs, console)
+        yield _memory(made)
 
 
 def _against_xargs(made: Stage, runs: int, console: Console) -> Section:
@@ -41,33 +42,30 @@ def _against_xargs(made: Stage, runs: int, console: Console) -> Section:
         ("large", f"files of {LARGE_MB} MB", LARGE, lambda _: large(LARGE_MB), 0.95, LARGE * LARGE_MB),
     ]
     rows, starts = [], list[float]()
-    processes = {"data node": made.pod.dn.pid, "service node": made.pod.sn.pid}
-    with peaks(processes) as found:
-        for name, what, count, make, goal, amount in makers:
-            keys = [f"{number}.h5" for number in range(count)]
-            bucket = made.bucket(f"bench-{name}", {key: make(number) for number, key in enumerate(keys)})
-            for link in (True, False):
-                mode = "link" if link else "ingest"
-                console.print(f"{what}, {mode}")
-                unit = "MB/s" if name == "large" else "files/s"
-                row = Row(f"{what}, {mode}", f"xargs -P {AT_ONCE} hsload", unit, goal=goal)
+    for name, what, count, make, goal, amount in makers:
+        keys = [f"{number}.h5" for number in range(count)]
+        bucket = made.bucket(f"bench-{name}", {key: make(number) for number, key in enumerate(keys)})
+        for link in (True, False):
+            mode = "link" if link else "ingest"
+            console.print(f"{what}, {mode}")
+            unit = "MB/s" if name == "large" else "files/s"
+            row = Row(f"{what}, {mode}", f"xargs -P {AT_ONCE} hsload", unit, goal=goal)
 
-                def ours(bucket: str = bucket, count: int = count, link: bool = link, amount: float = amount) -> float:
-                    loaded = made.load_all(bucket, count, link, AT_ONCE)
-                    starts.append(loaded.start)
-                    return amount / loaded.seconds
+            def ours(bucket: str = bucket, count: int = count, link: bool = link, amount: float = amount) -> float:
+                loaded = made.load_all(bucket, count, link, AT_ONCE)
+                starts.append(loaded.start)
+                return amount / loaded.seconds
 
-                def theirs(
-                    bucket: str = bucket, keys: list[str] = keys, link: bool = link, amount: float = amount
-                ) -> float:
-                    return amount / made.load_all_by_xargs(bucket, keys, link, AT_ONCE)
+            def theirs(
+                bucket: str = bucket, keys: list[str] = keys, link: bool = link, amount: float = amount
+            ) -> float:
+                return amount / made.load_all_by_xargs(bucket, keys, link, AT_ONCE)
 
-                rows.append(in_turns(row, ours, theirs, runs).cells())
-    memory = ", ".join(f"{name} {peak / 2**20:.0f} MiB" for name, peak in found.items())
+            rows.append(in_turns(row, ours, theirs, runs).cells())
     text = (
         f"Each {runs} times in turn, medians. The loader's time is from its first row to its last: a pod starts once, "
         f"in {statistics.median(starts):.1f} s here. It also looks at each file, counts the objects, flushes the "
-        f"domain and reads it back, which the loop does not. Peak memory of the pod's HSDS in all of it: {memory}."
+        "domain and reads it back, which the loop does not."
     )
     return Section("Loads against xargs", HEAD, rows, text)
 
@@ -158,3 +156,31 @@ def _bytes(made: Stage) -> Section:
             mode = "link" if link else "ingest"
             rows.append([mode, f"{counter.sent / 1e6:.1f} MB", f"{share:.1%}", f"≤ {goal:.0%}", verdict(share <= goal)])
     return Section(f"Bytes read of a file of {LARGE_MB} MB", ["mode", "read", "of the file", "goal", ""], rows)
+
+
+def _memory(made: Stage) -> Section:
+    """What each process of a load and of a check takes, with a pod's HSDS that has done nothing before."""
+    rows = []
+    makers: list[tuple[str, int, Callable[[int], bytes]]] = [
+        ("one dataset", 8, one_dataset),
+        ("49 objects", 2, many_objects),
+        (f"{LARGE_MB} MB", 2, lambda _: large(LARGE_MB)),
+    ]
+    for number, (what, count, make) in enumerate(makers):
+        bucket = made.bucket(f"bench-memory-{number}", {f"{n}.h5": make(n) for n in range(count)})
+        for link in (True, False):
+            with tuning.pod_with(made, tuning.TUNED, f"memory-{number}-{link}") as stage:
+                nodes = {"data node": stage.pod.dn.pid, "service node": stage.pod.sn.pid}
+                with peaks(nodes | {"loader": "loader.py"}) as loading:
+                    loaded = stage.load_all(bucket, count, link, AT_ONCE)
+                with peaks(nodes | {"differ": "differ.py"}) as checking:
+                    stage.check_again(loaded)
+            mode = "link" if link else "ingest"
+            for step, found in (("load", loading), ("check", checking)):
+                rows.append([what, mode, step, *(f"{peak / 2**20:.0f} MiB" for peak in found.values())])
+    text = (
+        f"Peaks, sampled five times a second; {AT_ONCE} files at once. The loader's and the differ's are with all "
+        "their children; of memory that processes share, each has its part (PSS). The watcher's is in "
+        "performance-scale.md."
+    )
+    return Section("Peak memory", ["file", "mode", "step", "data node", "service node", "loader or differ"], rows, text)
