@@ -46,11 +46,11 @@ VARIATIONS = (
 
 
 @contextmanager
-def pod_with(made: Stage, variation: Variation, name: object) -> Iterator[Stage]:
+def pod_with(made: Stage, variation: Variation, label: object) -> Iterator[Stage]:
     """The stage with another HSDS for the pod."""
     settings = {**LOADER_SETTINGS, **variation.settings}
     server = HsdsServer(
-        made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{name}", settings, variation.data_nodes
+        made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{label}", settings, variation.data_nodes
     )
     for node in server.nodes:
         for name in variation.without:

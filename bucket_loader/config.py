@@ -86,7 +86,7 @@ class Config(BaseModel):
     watchdog_sleep_time: Pause = 10
     log_level: str = "INFO"
     log_format: Literal["text", "json"] = "text"
-    workers: int = Field(2, ge=1, le=64)  # 1.2 times the files of one; 4: 1.5 times, twice the memory
+    workers: int = Field(2, ge=1, le=64)  # 1.5 times the files of one; 4: no more, twice the memory
     load_time_limit: Seconds = 6 * 3600
     diff_time_limit: Seconds = 6 * 3600
     max_attempts: int = Field(3, ge=1)
