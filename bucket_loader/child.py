@@ -72,10 +72,12 @@ def run(
 ) -> Finished:
     """Run a program to its end, with no input, in a folder of its own that goes with it.
 
-    `keep_going` is called about ten times a second; when it answers False, the child and all that it started are
-    ended. The same happens when it raises, and after `time_limit` seconds. Of a long output, the lines for which
-    `keep_line` is true and the last ones are given back, some hundred of each.
+    `keep_going` is called before the start and then about ten times a second; when it answers False, the child and all
+    that it started are ended. The same happens when it raises, and after `time_limit` seconds. Of a long output, the
+    lines for which `keep_line` is true and the last ones are given back, some hundred of each.
     """
+    if not keep_going():
+        return Finished(Ending.CALLED_OFF, 0, 0.0)
     with tempfile.TemporaryDirectory(prefix="hsds-load-") as folder, tempfile.TemporaryFile() as output:
         started = time.monotonic()
         process = _start(argv, env, folder, output)

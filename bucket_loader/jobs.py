@@ -52,6 +52,15 @@ def despite(judged: Judged, accident: str) -> Judged:
     return Judged(Verdict.TRY_AGAIN, 1, accident, judged.seconds) if accident else judged
 
 
+def _end_if_called_off(keep_going: KeepGoing) -> None:
+    """Raise CalledOff when the row is another's by now. To be asked before a domain is deleted: it may be theirs.
+
+    A process that was paused past its lease goes on where it was, without knowing.
+    """
+    if not keep_going():
+        raise CalledOff
+
+
 def _give_back_when_busy(judged: Judged) -> None:
     """Raise Unavailable when a server was too busy for a tool: that is no attempt, and the worker waits."""
     if judged.busy:
@@ -87,7 +96,7 @@ class LoadJob:
     def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         key, servers = claim.row.filename, self._servers
         try:
-            self._forget_old(claim, domain)
+            self._forget_old(claim, domain, keep_going)
             servers.make_folder_of(domain, below=self._config.tgt_folder)
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
@@ -103,6 +112,7 @@ class LoadJob:
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if judged.verdict is not Verdict.GOOD:
+            _end_if_called_off(keep_going)
             self._remove_part(domain)
             if judged.verdict is Verdict.TRY_AGAIN:
                 servers.check()
@@ -185,10 +195,9 @@ class LoadJob:
             except Unavailable as error:
                 if not error.status or time.monotonic() > deadline:
                     raise
-            if not keep_going():
-                raise CalledOff
+            _end_if_called_off(keep_going)
 
-    def _forget_old(self, claim: Claim, domain: str) -> None:
+    def _forget_old(self, claim: Claim, domain: str, keep_going: KeepGoing) -> None:
         """Delete the domain of an earlier load through the cluster's server.
 
         It would keep the old one in its cache for an hour, whose root group is gone; to drop only its cached copy
@@ -197,6 +206,7 @@ class LoadJob:
         """
         again = claim.attempt > 1 or claim.row.loadmode or claim.row.version
         if again and self._servers.pod is not self._servers.cluster:
+            _end_if_called_off(keep_going)
             self._servers.cluster.delete_domain(domain)
 
     def _remove_part(self, domain: str) -> None:

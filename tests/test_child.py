@@ -90,6 +90,13 @@ def test_a_child_is_called_off(python: Python) -> None:
     assert done.ending is Ending.CALLED_OFF and len(asked) == 3
 
 
+def test_a_child_that_is_called_off_before_it_begins_does_nothing(python: Python, tmp_path: Path) -> None:
+    mark = tmp_path / "began"
+    code = f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(60)"
+    done = child.run(python(code), ENV, 50, lambda: False)
+    assert done.ending is Ending.CALLED_OFF and not mark.exists()
+
+
 def test_a_child_does_not_outlive_an_error_of_its_supervisor(python: Python) -> None:
     def keep_going() -> bool:
         raise RuntimeError("lost")

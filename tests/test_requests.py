@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bucket_loader.hsds import USER_AGENT
+from bucket_loader.inventory import Claim
+from bucket_loader.jobs import LoadJob
 from bucket_loader.local_servers import HsdsServer
 from bucket_loader.servers import Servers
+from bucket_loader.shutdown import CalledOff
 from bucket_loader.source import Source
-from bucket_loader.states import State
+from bucket_loader.states import LOAD, State
+from bucket_loader.tools import Tools
 from tests import files
 from tests.proxy import lossy
 from tests.world import USER, World
@@ -59,6 +65,33 @@ def test_a_folder_that_somebody_removed_is_made_again(world: World) -> None:
     assert servers.folder_vanished(domain)
     servers.make_folder_of(domain, world.folder)
     assert not servers.folder_vanished(domain)
+
+
+@pytest.mark.parametrize("when", ["before hsload", "after it failed"])
+def test_a_loader_that_lost_its_row_leaves_the_domain_of_the_one_that_has_it(
+    world: World, tmp_path: Path, when: str
+) -> None:
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    inventory = world.make_inventory()
+    world.ok("watcher.py", "--once")
+    row = inventory.row(0)
+    # as in a second attempt, which first deletes what the first one left
+    claim = Claim(replace(row, loadattempts=2), LOAD, 1, "")
+    world.ok("loader.py", "--once")
+    root = world.cluster.root_of(f"{world.folder}a.h5")
+
+    ran, failing = tmp_path / "ran", tmp_path / "failing"
+    failing.write_text(f"#!/bin/sh\ntouch {ran}\necho ERROR cannot read\nexit 1\n")
+    failing.chmod(0o755)
+    config = world.config(hsload=str(failing), hsdiff=str(failing))
+    source = Source(config)
+    job = LoadJob(config, Servers(config, source), Tools(config, source))
+    first = replace(claim, row=row) if when == "after it failed" else claim
+    with pytest.raises(CalledOff):
+        job.run(first, lambda: when == "after it failed" and not ran.exists(), lambda: None)
+    assert ran.exists() == (when == "after it failed")
+    assert world.cluster.root_of(f"{world.folder}a.h5") == root
+    assert world.pod.root_of(f"{world.folder}a.h5") == root
 
 
 def test_a_password_that_was_changed_fails_no_file(world: World) -> None:
