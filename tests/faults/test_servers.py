@@ -36,6 +36,8 @@ def test_a_node_of_the_pods_hsds_killed_in_a_load(drill: Drill, node: str) -> No
 
 
 def test_the_pods_hsds_killed_right_after_loaded(drill: Drill) -> None:
+    # the next files are in work when it is killed, and every restart counts as an attempt for them
+    drill.world.settings["max_attempts"] = 6
     inventory = drill.prepare(4)
     with ExitStack() as stack:
         drill.start(stack, "loader.py", "pod-0")

@@ -85,23 +85,26 @@ def test_told_to_stop_at_any_moment(drill: Drill) -> None:
 def test_told_to_stop_during_a(drill: Drill, moment: str) -> None:
     inventory = drill.prepare(2)
     servers = drill.world.servers
-    behind = servers.pod if moment == "flush" else servers.cluster
+    behind, setting = (servers.cluster, "hsds_endpoint")
+    if moment in ("load", "flush"):
+        behind, setting = (servers.pod, "hsds_local")
     with lossy(int(behind.endpoint.rpartition(":")[2])) as proxy, ExitStack() as stack:
-        setting = "hsds_local" if moment == "flush" else "hsds_endpoint"
         loader = drill.start(stack, "loader.py", "pod-0", **{setting: proxy.endpoint})
         proxy.hold = {
             "claim": lambda part: b"notbefore" in part.partition(b"\r\n")[0],
-            "load": lambda _: False,
+            # what hsload asks: the look before it asks nothing
+            "load": lambda _: children(loader.pid),
             # hsload, too, flushes what it wrote: ours comes when it is gone
             "flush": lambda part: b'"flush"' in part and not children(loader.pid),
             "finish": lambda part: b'"loaddone"' in part and b'"loadmode"' in part,
         }[moment]
-        drill.wait(lambda: children(loader.pid) if moment == "load" else proxy.held.is_set())
+        drill.wait(proxy.held.is_set)
         began = time.monotonic()
         drill.kill(loader, signal.SIGTERM)
         time.sleep(1)
         assert loader.poll() is None, "what is on its way is waited for"
-        proxy.let_go.set()
+        if moment != "load":
+            proxy.let_go.set()
         assert loader.wait(20) == 0
         assert time.monotonic() - began < float(str(drill.world.settings["shutdown_grace"])) + 10
         assert not drill.in_state(inventory, State.LOADING)
