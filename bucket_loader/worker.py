@@ -98,6 +98,7 @@ class Worker:
     def step(self) -> Step:
         """One turn: at most one row, from its claim to its finish."""
         self._observer.alive()
+        asked = time.monotonic()
         try:
             with timed("claim"):
                 claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
@@ -110,14 +111,14 @@ class Worker:
                 # the claim was on its way: to begin what may have to be broken off would be a load for nothing
                 self._release(claim, "not begun")
                 return Step.WORKED
-            return self._work_on(claim)
+            return self._work_on(claim, asked)
 
-    def _work_on(self, claim: Claim) -> Step:
+    def _work_on(self, claim: Claim, asked: float) -> Step:
         event(logging.INFO, f"{claim.work.name} begins", bytes=claim.row.size)
         self._observer.begins(claim.work)
         started = time.monotonic()
         try:
-            outcome = self._attempt(claim)
+            outcome = self._attempt(claim, asked)
             with timed("finish"):
                 state = self._inventory.finish(claim, outcome)
         except CalledOff:
@@ -129,7 +130,7 @@ class Worker:
         self._report(claim, outcome, state, time.monotonic() - started)
         return Step.WORKED
 
-    def _attempt(self, claim: Claim) -> Outcome:
+    def _attempt(self, claim: Claim, asked: float) -> Outcome:
         """What the job finds, or what stands in the way of asking it."""
         config = self._config
         if claim.attempt > config.max_attempts:
@@ -137,7 +138,7 @@ class Worker:
             reason = f"given up: its worker died in each of {config.max_attempts} attempts (out of memory?)"
             return Outcome(claim.work.failed, 1, reason)
         try:
-            return self._job.run(claim, self._heartbeat(claim), self._slot.let_go)
+            return self._job.run(claim, self._heartbeat(claim, asked), self._slot.let_go)
         except (CalledOff, Unavailable, SourceError):
             raise
         except Exception as error:
@@ -146,10 +147,13 @@ class Worker:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, reason, 0), config)
 
-    def _heartbeat(self, claim: Claim) -> Callable[[], bool]:
-        """A function that says whether to go on with a row, and renews its lease when that is due."""
+    def _heartbeat(self, claim: Claim, asked: float) -> Callable[[], bool]:
+        """A function that says whether to go on with a row, and renews its lease when that is due.
+
+        The lease counts from when the claim was `asked` for: its answer may have come, or have been heard, much later.
+        """
         lease = self._config.lease_time
-        renewed = time.monotonic()
+        renewed = asked
         due = renewed + lease / RENEWALS_PER_LEASE
 
         def keep_going() -> bool:

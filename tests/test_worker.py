@@ -14,7 +14,7 @@ from bucket_loader.inventory import Claim, Inventory, Outcome
 from bucket_loader.jobs import KeepGoing, LetGo
 from bucket_loader.shutdown import CalledOff, Stop
 from bucket_loader.source import SourceObject
-from bucket_loader.states import LOAD, State
+from bucket_loader.states import LOAD, State, Work
 from bucket_loader.worker import Step, Worker
 from tests.proxy import lossy
 from tests.world import PASSWORD, USER, World
@@ -157,6 +157,28 @@ def test_a_worker_that_lost_its_row_stops_and_writes_nothing(world: World, inven
     row = inventory.row(0)
     assert taken[0] is not None and row.token == taken[0].token
     assert (row.state, row.loadpodname) == (State.LOADING, "pod-2")
+
+
+def test_a_lease_counts_from_before_its_claim_was_asked_for(
+    world: World, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = inventory.claim
+
+    def paused(work: Work, pod: str, lease: float) -> Claim | None:
+        mine = claim(work, pod, lease)
+        time.sleep(0.6)  # a worker that is stopped before it hears of its claim
+        inventory.clone().claim(LOAD, "pod-2", 60, now=time.time() + 100)
+        return mine
+
+    went_on: list[bool] = []
+
+    def asks(claim: Claim, keep_going: KeepGoing) -> Outcome:
+        went_on.append(keep_going())
+        raise CalledOff
+
+    monkeypatch.setattr(inventory, "claim", paused)
+    assert worker(world, inventory, asks, lease_time=2).step() is Step.WORKED
+    assert went_on == [False] and inventory.row(0).loadpodname == "pod-2"
 
 
 def test_stop_is_heard_in_an_idle_pause(world: World, inventory: Inventory) -> None:
