@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,7 +43,8 @@ def retry_or_fail(claim: Claim, judged: Judged, config: Config) -> Outcome:
     """What becomes of a row after a run that was not good: another try after a growing pause, or the end."""
     work = claim.work
     if judged.verdict is Verdict.TRY_AGAIN and claim.attempt < config.max_attempts:
-        wait = config.retry_pause * 2 ** (claim.attempt - 1)
+        # by chance: files that one crash of their server hit would meet again, and fail with the one that caused it
+        wait = config.retry_pause * 2 ** (claim.attempt - 1) * random.uniform(1, 2)
         return Outcome(work.ready, judged.status, judged.reason, wait=wait)
     return Outcome(work.failed, judged.status, judged.reason)
 

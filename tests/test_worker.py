@@ -11,10 +11,11 @@ import pytest
 
 from bucket_loader.hsds import Hsds, Unavailable
 from bucket_loader.inventory import Claim, Inventory, Outcome
-from bucket_loader.jobs import KeepGoing, LetGo
+from bucket_loader.jobs import KeepGoing, LetGo, retry_or_fail
 from bucket_loader.shutdown import CalledOff, Stop
 from bucket_loader.source import SourceObject
 from bucket_loader.states import LOAD, State, Work
+from bucket_loader.tools import Judged, Verdict
 from bucket_loader.worker import Step, Worker
 from tests.proxy import lossy
 from tests.world import PASSWORD, USER, World
@@ -86,6 +87,14 @@ def test_an_error_that_nobody_foresaw_counts_as_an_attempt_and_the_worker_lives_
     rows = list(inventory.rows())
     assert [row.state for row in rows] == [State.LOAD_FAILED, State.LOADED, State.LOADED]
     assert (rows[0].loadattempts, rows[0].loadreason) == (2, "ZeroDivisionError: no such thing")
+
+
+def test_files_that_failed_together_are_not_tried_again_together(world: World, inventory: Inventory) -> None:
+    claim = inventory.claim(LOAD, "pod-1", 60)
+    assert claim is not None
+    crash = Judged(Verdict.TRY_AGAIN, 1, "a data node was restarted", 0)
+    waits = [retry_or_fail(claim, crash, world.config(retry_pause=60)).wait for _ in range(30)]
+    assert 60 <= min(waits) < 80 and 100 < max(waits) <= 120
 
 
 def test_a_server_that_is_away_costs_no_attempt(world: World, inventory: Inventory) -> None:
