@@ -103,8 +103,13 @@ class Drill:
     def wait(self, what: Callable[[], object], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while not what():
-            assert time.monotonic() < deadline, f"not seen within {seconds} s"
+            assert time.monotonic() < deadline, f"not seen within {seconds} s; {self._said()}"
             time.sleep(0.05)
+
+    def _said(self) -> str:
+        """What each worker said last."""
+        logs = sorted(self.world.servers.root.glob(f"{self.world.bucket}-*.log"))
+        return "".join(f"\n{log.stem}: … {log.read_text()[-1500:]}" for log in logs)
 
     def in_state(self, inventory: Inventory, *states: State) -> list[Row]:
         return [row for row in inventory.rows() if row.state in states]

@@ -15,6 +15,7 @@ import pytest
 from bucket_loader.states import State
 from tests.faults.drill import LEASE, Drill, children, hears
 from tests.proxy import lossy
+from tests.s3_proxy import s3_proxy
 
 pytestmark = pytest.mark.faults
 
@@ -49,12 +50,20 @@ def test_the_child_of_a_loader_killed(drill: Drill) -> None:
     drill.check()
 
 
-def test_a_loader_paused_past_its_lease(drill: Drill) -> None:
+@pytest.mark.parametrize("moment", ["before hsload", "in hsload"])
+def test_a_loader_paused_past_its_lease(drill: Drill, moment: str, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text('#!/bin/sh\nsleep 15\nexec hsload "$@"\n')
+    slow.chmod(0o755)
     inventory = drill.prepare(1)
-    with ExitStack() as stack:
-        paused = drill.start(stack, "loader.py", "paused")
-        drill.wait(lambda: drill.in_state(inventory, State.LOADING))
+    with s3_proxy(drill.world) as (handler, gateway), ExitStack() as stack:
+        handler.fault = "slow"
+        # the look at the file, or the load, takes long enough to be met
+        settings = {"aws_s3_gateway": gateway} if moment == "before hsload" else {"hsload": slow}
+        paused = drill.start(stack, "loader.py", "paused", **settings)
+        drill.wait(lambda: "load begins" in drill.log("paused"))
         drill.kill(paused, signal.SIGSTOP)
+        assert drill.in_state(inventory, State.LOADING)
         time.sleep(LEASE + 2)
         other = drill.start(stack, "loader.py", "other")
         drill.wait(lambda: drill.in_state(inventory, State.LOADED))
