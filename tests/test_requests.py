@@ -44,7 +44,8 @@ def own_requests(world: World) -> Counter[bytes]:
 def test_a_load_asks_eight_times_at_most(world: World) -> None:
     found = []
     world.ok("make_inventory.py")
-    for count in (1, 4):
+    # so many that what an idle thread asks on a slow machine, while the last file is flushed, does not count
+    for count in (1, 11):
         for number in range(count):
             world.put(f"a/b/{count}-{number}.h5", files.GOOD["chunked.h5"])
         world.ok("watcher.py", "--once")
@@ -52,7 +53,7 @@ def test_a_load_asks_eight_times_at_most(world: World) -> None:
     assert all(row["state"] == "loaded" for row in world.rows().values())
     # what a start and an end cost is in both
     more = found[1] - found[0]
-    assert 0 < more.total() <= 3 * AT_MOST, more
+    assert 0 < more.total() <= 10 * AT_MOST, more
 
 
 def test_a_folder_that_somebody_removed_is_made_again(world: World) -> None:
