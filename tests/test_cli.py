@@ -97,7 +97,16 @@ def test_ctrl_c_is_quiet(world: World, pause: float) -> None:
     world.make_inventory()
     env = world.env()
     command = [sys.executable, "dump_inventory.py", "--watch"]
-    watching = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # what a shell starts in the background ignores SIGINT, and so would all that is started from there
+    watching = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     time.sleep(pause)
     watching.send_signal(signal.SIGINT)
     _, said = watching.communicate(timeout=30)
