@@ -194,11 +194,13 @@ def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World
 
 
 def test_a_file_that_takes_too_long_is_ended_and_the_worker_lives_on(world: World) -> None:
-    world.settings = {"load_time_limit": 0.3, "max_attempts": 2}
+    world.settings = {"load_time_limit": 1, "max_attempts": 2}
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.ok("make_inventory.py")
     world.ok("watcher.py", "--once")
-    log = world.ok("loader.py", "--drain")
+    with s3_proxy(world) as (store, endpoint):
+        store.fault = "slow"
+        log = world.ok("loader.py", "--drain", f"--aws_s3_gateway={endpoint}")
     row = world.rows()["a.h5"]
     assert (row["state"], row["loadattempts"]) == ("load failed", 2)
     assert row["loadreason"].startswith("took too long: ended after")
