@@ -55,9 +55,9 @@ def despite(judged: Judged, accident: str) -> Judged:
 
 
 def _end_if_called_off(keep_going: KeepGoing) -> None:
-    """Raise CalledOff when the row is another's by now. To be asked before a domain is deleted: it may be theirs.
+    """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is deleted.
 
-    A process that was paused past its lease goes on where it was, without knowing.
+    A process that was paused past its lease goes on where it was, without knowing, and the domain may be theirs.
     """
     if not keep_going():
         raise CalledOff
