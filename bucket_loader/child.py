@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from pathlib import Path
 from typing import IO
 
 from . import warm
@@ -52,14 +55,20 @@ class Finished:
 
 
 class CommandNotFound(Exception):
-    """A configured command is not on PATH."""
+    """A configured command is neither beside this Python nor on PATH."""
 
 
 def find(command: str) -> str:
-    """The path of a command. Raises CommandNotFound."""
-    path = shutil.which(command)
+    """The path of a command: the one beside this Python, else the first on PATH. Raises CommandNotFound.
+
+    Its own comes first: a virtual environment need not be activated, and a tool that is forked is the one named here.
+    """
+    beside = str(Path(sys.executable).parent)
+    path = shutil.which(command, path=os.pathsep.join([beside, os.environ.get("PATH", os.defpath)]))
     if path is None:
-        raise CommandNotFound(f"the command {command!r} is not on PATH: install h5pyd, or set its path in config.yml")
+        raise CommandNotFound(
+            f"the command {command!r} is neither in {beside} nor on PATH: install h5pyd, or set its path in config.yml"
+        )
     return path
 
 
@@ -109,7 +118,7 @@ class _FreshChild(subprocess.Popen[bytes]):
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=end_with_parent,
+            preexec_fn=partial(end_with_parent, os.getpid()),
         )
 
     def ended_within(self, seconds: float) -> bool:

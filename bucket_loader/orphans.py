@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 
@@ -10,8 +11,13 @@ import sys
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def end_with_parent() -> None:
-    """On Linux, let the kernel end this process when its parent dies, which may have been killed and cannot do it."""
+def end_with_parent(parent: int) -> None:
+    """On Linux, let the kernel end this process when its parent dies, which may have been killed and cannot do it.
+
+    `parent` is the process that it has to have: one that died before this was said is not seen by the kernel.
+    """
     if _LIBC is not None:
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG
         _LIBC.prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -33,10 +33,11 @@ POSSIBLE = sys.platform == "linux"
 # what the tools import, and not the tools, which read the environment when they are imported; `cli` is what the
 # programs import, which a child does anew: "__main__" would have no effect here in Python 3.11
 _PRELOAD = ["h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
-_PRELOAD += [f"{__package__}.{name}" for name in ("cli", "linkable", "one_line", "verify.compare", "boto_data")]
+_PRELOAD += [f"{__package__}.{name}" for name in ("warm", "cli", "linkable", "one_line", "verify.compare", "boto_data")]
 # multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
 _BOOKKEEPING = threading.Lock()
 _UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen
+_FORKING = os.getpid()  # in a child: of the process that forked it
 
 
 def get_ready() -> None:
@@ -109,7 +110,8 @@ def _started(*arguments: object) -> ForkServerProcess:
 def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str) -> None:
     """The child: become what a fresh process would be, and run the program."""
     os.setsid()
-    end_with_parent()
+    end_with_parent(_FORKING)
+    _let_loader_go()
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
@@ -127,6 +129,16 @@ def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: 
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         logging.shutdown()
+
+
+def _let_loader_go() -> None:
+    """Close this child's end of the pipe by which the process that forks knows that its loader lives.
+
+    That process ends, and its children with it, when nobody has the pipe open: a child would keep itself alive.
+    """
+    server = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    os.close(server._forkserver_alive_fd)
+    server._forkserver_alive_fd = None
 
 
 def _read_environment_again() -> None:

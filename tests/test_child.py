@@ -111,8 +111,24 @@ def test_a_child_does_not_outlive_an_error_of_its_supervisor(python: Python) -> 
 
 
 def test_a_command_that_is_not_there_is_named_with_the_cure() -> None:
-    with pytest.raises(child.CommandNotFound, match=r"the command 'no-such-tool' is not on PATH: install h5pyd"):
+    with pytest.raises(child.CommandNotFound, match=r"'no-such-tool' is neither in .* nor on PATH: install"):
         child.find("no-such-tool")
+
+
+def test_a_command_beside_this_python_is_found_before_one_on_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("venv", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "tool").write_text("#!/bin/sh")
+        (tmp_path / folder / "tool").chmod(0o755)
+    (tmp_path / "elsewhere" / "other").symlink_to(tmp_path / "elsewhere" / "tool")
+    # as a virtual environment has it: its tools are beside the link, not beside what it leads to
+    (tmp_path / "venv" / "python").symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    found = [child.find(name) for name in ("tool", "other", str(tmp_path / "elsewhere" / "tool"))]
+    assert found == [str(tmp_path / path) for path in ("venv/tool", "elsewhere/other", "elsewhere/tool")]
 
 
 def test_a_warm_child_is_what_a_fresh_one_would_be(python: Python) -> None:

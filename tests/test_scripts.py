@@ -131,7 +131,13 @@ def test_a_missing_tool_is_named(world: World) -> None:
     world.ok("make_inventory.py")
     done = world.run("loader.py", "--once", "--hsload=no-such-tool")
     assert done.returncode == 1
-    assert "the command 'no-such-tool' is not on PATH" in done.stderr
+    assert "the command 'no-such-tool' is neither in" in done.stderr
+
+
+def test_the_tools_beside_this_python_need_no_activated_environment(world: World) -> None:
+    world.make_inventory()
+    done = world.run("loader.py", "--drain", env={"PATH": os.defpath})
+    assert done.returncode == 0, done.stderr
 
 
 def test_dump_inventory_as_text_and_json(world: World) -> None:
