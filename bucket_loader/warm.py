@@ -22,7 +22,7 @@ from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import tenacity
 
@@ -136,7 +136,7 @@ def _let_loader_go() -> None:
 
     That process ends, and its children with it, when nobody has the pipe open: a child would keep itself alive.
     """
-    server = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = multiprocessing.forkserver._forkserver
     os.close(server._forkserver_alive_fd)
     server._forkserver_alive_fd = None
 
