@@ -34,7 +34,7 @@ def main() -> None:
     )
     source = Source(settings)
     inventory = Inventory.open(Hsds(hsds, USER, PASSWORD), domain)
-    watcher = Watcher(source, inventory, settings.tgt_folder)
+    watcher = Watcher(source, inventory, settings.domains)
     began = time.monotonic()
     known = sum(len(block) for _, block in inventory.stream(COLUMNS))
     reading = time.monotonic() - began

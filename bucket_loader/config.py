@@ -19,7 +19,18 @@ from typing import Annotated, Any, Literal
 
 import shtab
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from .domains import Domains
 
 PLACEHOLDER = "SupplyCorrectValue"
 ALIASES = {"hsds_global": "hsds_endpoint"}  # the name of 2021
@@ -74,7 +85,7 @@ class Config(BaseModel):
     tgt_folder: Text
     link_files: bool = True
     link_fallback: Literal["ingest", "fail"] = "ingest"
-    public_read: bool = True
+    public_read: bool = False  # a copy is not to be more public than its source without a word
     inventory_domain: Text
     hsds_endpoint: Text
     hsds_local: OptionalText = None
@@ -175,6 +186,31 @@ class Config(BaseModel):
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value
 
+    @model_validator(mode="after")
+    def _inventory_is_no_folder(self) -> Config:
+        if self.tgt_folder.startswith(self.inventory_domain + "/"):
+            raise ValueError(f"is in the inventory ({self.inventory_domain}): a domain is no folder")
+        return self
+
+    @property
+    def domains(self) -> Domains:
+        """Where keys go."""
+        return Domains(self.tgt_folder, self.inventory_domain)
+
+    @property
+    def readers(self) -> str:
+        """Who may read the inventory and the loaded domains, beside whom their folder's rights name."""
+        return "everyone" if self.public_read else f"{self.hs_username or 'the default user'} alone"
+
+    def doubts(self) -> list[str]:
+        """What may be meant so, and may be a mistake; a line each."""
+        if not self.inventory_domain.startswith(self.tgt_folder):
+            return []
+        return [
+            f"the inventory {self.inventory_domain} lies in tgt_folder {self.tgt_folder}: keys that would replace it "
+            "are refused; a folder of its own would be safer"
+        ]
+
     @property
     def working_endpoint(self) -> str:
         """The HSDS that loads and checks go to: the pod's own, where there is one."""
@@ -245,7 +281,8 @@ def load(options: argparse.Namespace, env: Mapping[str, str] | None = None) -> C
     except ValidationError as error:
         reported = " ".join(problems)
         for item in error.errors(include_url=False):
-            key = str(item["loc"][0])
+            # of several settings together, the first that can be changed
+            key = str(item["loc"][0]) if item["loc"] else "tgt_folder"
             if f"{key} (in" not in reported or item["type"] != "missing":
                 problems.append(_describe(key, item["type"], item["msg"], values.get(key), origin.get(key)))
     if problems:

@@ -19,8 +19,6 @@ from . import __version__
 
 # a node answers 503 past `max_task_count` (100) connections; 500 stands for a data node that is restarting
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
-# HSDS keeps a domain in storage under its path with this behind it; S3 takes names of 1,024 bytes
-_DOMAIN_SUFFIX, _MAX_OBJECT_NAME = "/.domain.json", 1024
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 USER_AGENT = f"{__package__}/{__version__}"
 PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
@@ -235,22 +233,6 @@ def _start_time(url: str) -> int:
         return int(requests.get(f"{url}/info", timeout=(2, 10)).json()["node"]["start_time"])
     except (requests.RequestException, ValueError, KeyError, TypeError):
         return 0
-
-
-def why_no_domain(key: str, folder: str) -> str:
-    """Why a key cannot become the domain `folder` + key; an empty text when it can."""
-    if key.startswith("/") or "//" in key:
-        return "the key has an empty part (//): HSDS has no such path"
-    if any(part in (".", "..") for part in key.split("/")):
-        return "the key has a part . or ..: HSDS has no such path"
-    if "?versionId=" in key:
-        return "the key holds ?versionId=, which the S3 reader of hsload takes for a version"
-    length = len((folder + key + _DOMAIN_SUFFIX).encode("utf-8", "surrogatepass")) - 1
-    if length > _MAX_OBJECT_NAME:
-        return (
-            f"the domain's path takes {length} bytes in storage, S3 allows {_MAX_OBJECT_NAME}: use a shorter tgt_folder"
-        )
-    return ""
 
 
 def _cause(error: requests.RequestException) -> str:

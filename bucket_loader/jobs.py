@@ -11,7 +11,7 @@ from typing import Protocol
 
 from .config import Config
 from .counts import of_domain
-from .hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable, why_no_domain
+from .hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable
 from .inventory import Claim, Outcome
 from .log import event, timed
 from .look import Look
@@ -80,9 +80,9 @@ class LoadJob:
 
     def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         key = claim.row.filename
-        domain = self._config.tgt_folder + key
-        refused = why_no_domain(key, self._config.tgt_folder)
-        if refused:
+        domain = self._config.domains.of(key)
+        # also here, right before anything is deleted: the row may be older than the rule, or than the settings
+        if refused := self._config.domains.refusal(key):
             return Outcome(State.LOAD_FAILED, 1, refused)
         before = self._servers.source.look(key)
         if before is None:
@@ -233,7 +233,7 @@ class CheckJob:
         if row.version != row.loadversion or self._replaced(claim):
             return Outcome(State.NEW, 0, "the source changed after it was loaded")
         lives = self._servers.pod.lives()
-        judged = self._compare(row.filename, self._config.tgt_folder + row.filename, keep_going)
+        judged = self._compare(row.filename, self._config.domains.of(row.filename), keep_going)
         if judged.verdict is not Verdict.GOOD:
             judged = despite(judged, self._servers.restarted(lives))
             _give_back_when_busy(judged)

@@ -112,7 +112,7 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
         def ready() -> None:
             source = start.open_source(settings)
             inventory = start.open_inventory(start.connect(settings), settings)
-            opened[:] = [(Watcher(source, inventory, settings.tgt_folder, metrics), inventory.clone())]
+            opened[:] = [(Watcher(source, inventory, settings.domains, metrics), inventory.clone())]
 
         if not start.wait_for(ready, settings, stop, metrics):
             return 0

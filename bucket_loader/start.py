@@ -62,9 +62,11 @@ def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Comm
     stream = sys.stderr if desktop else sys.stdout
     log.set_up("WARNING" if quiet else settings.log_level, stream, settings.log_format, settings.secrets())
     level = logging.DEBUG if desktop else logging.INFO
-    event(level, f"{made.prog} {__version__} starts with", settings=settings.effective())
+    event(level, f"{made.prog} {__version__} starts with", readers=settings.readers, settings=settings.effective())
     if not desktop:
         log.bind(pod=settings.pod_name)
+        for doubt in settings.doubts():
+            event(logging.WARNING, "settings", error=doubt)
     try:
         return command.body(options, settings)
     except EXPECTED as error:

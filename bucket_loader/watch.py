@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .hsds import Unavailable, why_no_domain
+from .domains import Domains
+from .hsds import Unavailable
 from .inventory import Inventory
 from .known import COLUMNS, Known, digests_of
 from .log import event
@@ -45,8 +46,10 @@ class Pass:
 class Watcher:
     """Keeps one inventory in step with one bucket. Two of them do no harm: each reads what the other added."""
 
-    def __init__(self, source: Source, inventory: Inventory, tgt_folder: str, observer: Observer | None = None) -> None:
-        self._source, self._inventory, self._folder = source, inventory, tgt_folder
+    def __init__(
+        self, source: Source, inventory: Inventory, domains: Domains, observer: Observer | None = None
+    ) -> None:
+        self._source, self._inventory, self._domains = source, inventory, domains
         self._observer = observer or Observer()
         self._known = Known()
         self._table_id = ""
@@ -113,7 +116,7 @@ class Watcher:
     def _add(self, items: list[SourceObject], done: Pass) -> None:
         if not items:
             return
-        reasons = [why_no_domain(item.key, self._folder) for item in items]
+        reasons = [self._domains.refusal(item.key) for item in items]
         for item, reason in zip(items, reasons, strict=True):
             if reason:
                 event(logging.WARNING, "refused", key=item.key, bytes=item.size, reason=reason)

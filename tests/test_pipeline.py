@@ -32,7 +32,7 @@ def opened(
 
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: bool) -> None:
-    world.settings = {"link_files": link, "workers": 2}
+    world.settings = {"link_files": link, "workers": 2, "public_read": True}
     for key, body in (files.GOOD | files.BROKEN).items():
         world.put(key, body)
     made = world.ok("make_inventory.py")

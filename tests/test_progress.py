@@ -39,6 +39,6 @@ def test_a_long_scan_says_how_far_it_is(
     monkeypatch.setattr(watch, "Ticker", lambda: Ticker(0))
     logging.getLogger("bucket_loader").propagate = True
     with caplog.at_level(logging.INFO, logger="bucket_loader"):
-        watch.Watcher(watch.Source(world.config()), inventory, world.folder).scan()
+        watch.Watcher(watch.Source(world.config()), inventory, world.config().domains).scan()
     said = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("scanning listed=3 added=0 last=2.h5") for line in said), said

@@ -12,7 +12,7 @@ import pytest
 
 from bucket_loader import __version__
 from tests import files
-from tests.world import ROOT, World
+from tests.world import ROOT, USER, World
 
 SCRIPTS = ["make_inventory.py", "dump_inventory.py", "reset_inventory.py", "watcher.py", "loader.py", "differ.py"]
 
@@ -55,11 +55,14 @@ def test_a_desktop_command_shows_its_settings_when_asked_and_keeps_its_output_cl
     assert done.stdout == ""
 
 
-def test_the_inventory_can_be_read_by_everyone_unless_public_read_is_off(world: World) -> None:
-    world.ok("make_inventory.py")
+def test_the_inventory_is_read_by_its_owner_alone_unless_public_read_is_on(world: World) -> None:
+    made = world.ok("make_inventory.py", "--public_read=true")
+    assert "readable by everyone" in made
     nobody = {"HS_USERNAME": "reader", "HS_PASSWORD": "reader-word"}
     assert world.run("dump_inventory.py", env=nobody).returncode == 0
-    world.ok("make_inventory.py", "--force", "--public_read=false")
+    made = world.ok("make_inventory.py", "--force")
+    assert f"readable by {USER} alone (public_read)" in made
+    assert f"readers='{USER} alone'" in world.ok("watcher.py", "--once").splitlines()[0]
     done = world.run("dump_inventory.py", env=nobody)
     assert done.returncode == 1 and "user 'reader' may not do this" in done.stderr
 

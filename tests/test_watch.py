@@ -8,7 +8,7 @@ import h5pyd
 import numpy as np
 import pytest
 
-from bucket_loader.hsds import why_no_domain
+from bucket_loader.domains import Domains
 from bucket_loader.inventory import COLUMNS, Inventory, Outcome, key_digest
 from bucket_loader.known import COLUMNS as KNOWN_COLUMNS
 from bucket_loader.known import Known, digests_of
@@ -26,7 +26,7 @@ def inventory(world: World, monkeypatch: pytest.MonkeyPatch) -> Inventory:
 
 
 def watcher(world: World, **settings: object) -> Watcher:
-    return Watcher(Source(world.config(**settings)), world.inventory(), world.folder)
+    return Watcher(Source(world.config(**settings)), world.inventory(), Domains(world.folder, world.inventory_domain))
 
 
 def states(inventory: Inventory) -> dict[str, State]:
@@ -131,26 +131,6 @@ def test_a_key_that_cannot_be_a_domain_is_recorded_as_failed(world: World, inven
     row = rows["a?versionId=7.h5"]
     assert row.state is State.LOAD_FAILED and "versionId" in row.loadreason
     assert rows["ok.h5"].state is State.NEW
-
-
-@pytest.mark.parametrize(
-    ("key", "reason"),
-    [
-        ("a.h5", ""),
-        ("it's 50%+#?.h5", ""),
-        ("a//b.h5", "empty part"),
-        ("/a.h5", "empty part"),
-        ("a/../b.h5", "part . or .."),
-        ("./b.h5", "part . or .."),
-        ("a?versionId=1", "?versionId="),
-        ("x" * 990, ""),
-        ("x" * 1024, "1044 bytes in storage, S3 allows 1024"),
-        ("ü" * 510, "1040 bytes"),
-    ],
-)
-def test_which_keys_can_be_domains(key: str, reason: str) -> None:
-    told = why_no_domain(key, "/home/a/")
-    assert reason in told if reason else not told
 
 
 def test_a_thousand_keys_in_one_batch_and_odd_ones(world: World, inventory: Inventory) -> None:

@@ -19,6 +19,7 @@ from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory import Inventory
 from bucket_loader.local_servers import HsdsServer, S3Server
+from bucket_loader.source import SourceObject
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"
@@ -97,6 +98,11 @@ class World:
     def put(self, key: str, body: bytes | Path) -> None:
         data = body.read_bytes() if isinstance(body, Path) else body
         self.servers.s3.client().put_object(Bucket=self.bucket, Key=key, Body=data)
+
+    def source_of(self, key: str) -> SourceObject:
+        """An object of the bucket, as the watcher sees it."""
+        head = self.servers.s3.client().head_object(Bucket=self.bucket, Key=key)
+        return SourceObject(key, head["ContentLength"], head["ETag"].strip('"'), int(head["LastModified"].timestamp()))
 
     def delete(self, key: str) -> None:
         self.servers.s3.client().delete_object(Bucket=self.bucket, Key=key)

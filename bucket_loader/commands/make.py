@@ -31,7 +31,9 @@ def make(options: argparse.Namespace, settings: Config) -> int:
         rows = Inventory.open(hsds, domain, any_columns=True).count()
         print(f"replacing {domain}: {rows} rows go")
     Inventory.create(hsds, domain, settings.public_read, replace_old=options.force)
-    print(f"made {domain} on {hsds.endpoint}{', readable by everyone' if settings.public_read else ''}")
+    print(f"made {domain} on {hsds.endpoint}, readable by {settings.readers} (public_read)")
+    for doubt in settings.doubts():
+        print(f"note: {doubt}")
     if not hsds.exists(settings.tgt_folder):
         print(
             f"the folder {settings.tgt_folder} is missing: make it with 'hstouch {settings.tgt_folder}' before you load"
