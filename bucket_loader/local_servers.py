@@ -266,7 +266,7 @@ class HsdsServer:
         self.dns = [
             _Process(
                 f"{name} data node",
-                [program("hsds-datanode"), *common, f"--node_number={number}"],
+                [*_node("datanode"), *common, f"--node_number={number}"],
                 env | {"DN_PORT": str(port)},
                 folder / "dn.log",
                 folder,
@@ -274,7 +274,7 @@ class HsdsServer:
             for number, port in enumerate(self._dn_ports)
         ]
         self.sn = _Process(
-            f"{name} service node", [program("hsds-servicenode"), *common], env, folder / "sn.log", folder
+            f"{name} service node", [*_node("servicenode"), *common], env, folder / "sn.log", folder
         )
 
     @property
@@ -325,6 +325,12 @@ class HsdsServer:
             except ServerFailed:
                 node.start()
         self.wait_ready()
+
+
+def _node(kind: str) -> list[str]:
+    """The command of a node that this machine alone can reach. Raises `ServerFailed` where HSDS is not installed."""
+    program(f"hsds-{kind}")
+    return [sys.executable, "-m", f"{__package__}.hsds_node", kind]
 
 
 def _is_ready(port: int, path: str) -> bool:
