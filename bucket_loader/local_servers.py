@@ -273,9 +273,7 @@ class HsdsServer:
             )
             for number, port in enumerate(self._dn_ports)
         ]
-        self.sn = _Process(
-            f"{name} service node", [*_node("servicenode"), *common], env, folder / "sn.log", folder
-        )
+        self.sn = _Process(f"{name} service node", [*_node("servicenode"), *common], env, folder / "sn.log", folder)
 
     @property
     def dn(self) -> _Process:
