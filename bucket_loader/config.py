@@ -174,9 +174,16 @@ class Config(BaseModel):
     @field_validator("hsds_endpoint", "hsds_local", "aws_s3_gateway")
     @classmethod
     def _url(cls, value: str | None) -> str | None:
-        if value and not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("must start with http:// or https://, followed by a host")
-        return value.rstrip("/") if value else value
+        if not value:
+            return value
+        # an address stands in logs, in process lists and in error messages
+        if "@" in value:
+            raise ValueError("holds a login: take it out; hs_username, hs_password and the AWS keys have their places")
+        if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
+            raise ValueError(
+                "must start with http:// or https://, followed by a host and perhaps a path, without ? and #"
+            )
+        return value.rstrip("/")
 
     @field_validator("log_level")
     @classmethod
@@ -303,7 +310,8 @@ def _describe(key: str, kind: str, message: str, value: object, origin: str | No
         "string_type": "must be text",
         "literal_error": message.replace("Input should be", "must be"),
     }.get(kind, message[:1].lower() + message[1:])
-    shown = "(a secret)" if key in _SECRETS else repr(value)
+    # an address may hold a login
+    shown = "(a secret)" if key in _SECRETS or "@" in str(value) else repr(value)
     return f"{key}: {shown} (in {origin}) {message}"
 
 

@@ -9,9 +9,9 @@ import h5py
 import numpy as np
 
 from .hsds import Hsds
+from .log import printable
 from .verify import Domain, Trouble, datatypes
 from .verify.objects import Objects
-from .verify.report import printable
 from .verify.source import Dataset, blocks, encode
 
 _BLOCK_BYTES = 4 << 20

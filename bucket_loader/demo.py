@@ -27,6 +27,7 @@ from . import progress
 from .hsds import Hsds
 from .inventory import Inventory
 from .local_servers import POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from .log import printable
 from .report.summary import Summary, summarize
 from .report.terminal import summary_table
 from .report.words import amount, duration
@@ -185,7 +186,7 @@ def run(files: Path | None, console: Console) -> int:
             reason = row.loadreason if row.state is State.LOAD_FAILED else row.diffresult
             took = f"load {duration(row.loaddone - row.loadstart)}"
             line = f"  {row.state.label:<13} {row.filename:<36} {took:<9} {row.loadpodname}  {reason}"
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(printable(line), markup=False, soft_wrap=True)
     verified = summary.counts[State.VERIFIED]
     good = verified == summary.rows
     console.print()

@@ -13,10 +13,10 @@ from typing import Any
 import h5py
 from h5pyd._hl.h5type import getTypeItem
 
+from .log import printable
 from .one_line import parser, print_line
 from .verify import datatypes
 from .verify.datatypes import Type
-from .verify.report import printable
 from .verify.source import Item, attributes, encode, links, objects
 
 _ARRAY_OF = ("integer", "float", "string", "array", "bitfield")

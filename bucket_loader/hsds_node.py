@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from functools import partial
+from typing import Any
 
 HOST = "127.0.0.1"
 NODES = ("datanode", "servicenode")
@@ -19,7 +20,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in NODES:
         sys.exit(f"usage: python -m {__package__}.hsds_node {'|'.join(NODES)} OPTIONS")
     # HSDS reads the rest when it is imported
-    node = importlib.import_module(f"hsds.{sys.argv.pop(1)}")
+    node: Any = importlib.import_module(f"hsds.{sys.argv.pop(1)}")
     node.run_app = partial(node.run_app, host=HOST)
     node.main()
 

@@ -26,6 +26,23 @@ MASK = "**********"
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default={})  # noqa: B039 - never changed in place
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: control characters, escape sequences, marks that turn the direction
+    of writing, lone surrogates. They are written as Python writes them, so that the text fits one line of any log."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def printable_json(value: object) -> str:
+    """JSON on one line, with the same characters written as JSON writes them."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
+def complain(message: str) -> None:
+    """Say on standard error what a person has to see; a message may have several lines."""
+    print("\n".join(map(printable, message.split("\n"))), file=sys.stderr, flush=True)
+
+
 class Event:
     """A message: what happened, and its fields. An `error` stands behind it, as in `waiting: no such bucket`."""
 
@@ -81,7 +98,7 @@ class Text(logging.Formatter):
         self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._masked(super().format(record))
+        return self._masked("\n".join(map(printable, super().format(record).split("\n"))))
 
     def _masked(self, line: str) -> str:
         for secret in self._secrets:
@@ -107,7 +124,7 @@ class Json(Text):
             made |= {"event": _one_line(record.getMessage()), "logger": record.name}
         if record.exc_info:
             made["trace"] = self.formatException(record.exc_info)
-        return self._masked(json.dumps(made, ensure_ascii=False, default=str))
+        return self._masked(printable_json(made))
 
 
 def set_up(level: str, stream: TextIO = sys.stdout, style: str = "text", secrets: Iterable[str] = ()) -> None:
@@ -133,7 +150,7 @@ def fields(**values: object) -> str:
 
 def _quoted(value: object) -> str:
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        return printable_json(value)
     text = f"{value:.1f}" if isinstance(value, float) else str(value)
     return repr(text) if not text or any(c.isspace() or c in "\"'" for c in text) or not text.isprintable() else text
 

@@ -17,9 +17,9 @@ import h5py
 
 from .counts import Counts
 from .linkable import is_copied, obstacle, refusal, swelling
+from .log import printable
 from .one_line import parser, print_line
 from .repair import spoiled
-from .verify.report import printable
 from .verify.source import attributes, objects
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from . import progress, start
 from .config import Config
 from .inventory import Inventory, Row
+from .log import printable
 from .states import ACTIVE, State
 
 SHOWN = 20
@@ -72,11 +73,12 @@ def describe(wanted: Sequence[Change], held: Sequence[Row]) -> Iterator[str]:
     for (before, after), count in Counter((change.row.state, change.target) for change in wanted).items():
         yield f"{count} rows: {before.label} -> {after.label}"
     for change in wanted[:SHOWN]:
-        yield f"  {change.row.filename}"
+        yield f"  {printable(change.row.filename)}"
     if len(wanted) > SHOWN:
         yield f"  … and {len(wanted) - SHOWN} more"
     if held:
-        yield f"{len(held)} chosen rows are in work and are left alone (--force takes them): {held[0].filename} …"
+        example = printable(held[0].filename)
+        yield f"{len(held)} chosen rows are in work and are left alone (--force takes them): {example} …"
     if not wanted and not held:
         yield "no row is chosen by this"
 

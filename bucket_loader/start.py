@@ -55,7 +55,7 @@ def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Comm
     try:
         settings = config.load(options)
     except ConfigError as error:
-        print(f"{made.prog}: {error}", file=sys.stderr)
+        log.complain(f"{made.prog}: {error}")
         return 2
     desktop = command.desktop
     quiet = desktop and settings.log_level == "INFO"
@@ -70,7 +70,7 @@ def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Comm
     try:
         return command.body(options, settings)
     except EXPECTED as error:
-        print(f"{made.prog}: {error}", file=sys.stderr, flush=True)
+        log.complain(f"{made.prog}: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
@@ -80,7 +80,7 @@ def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Comm
         return 0
     except Exception as error:
         # a defect: its trace is for who looks for it
-        print(f"{made.prog}: {type(error).__name__}: {error} (--log_level=DEBUG shows where)", file=sys.stderr)
+        log.complain(f"{made.prog}: {type(error).__name__}: {error} (--log_level=DEBUG shows where)")
         event(logging.DEBUG, "broke off", trace=True)
         return 1
 

@@ -210,3 +210,21 @@ def test_a_port_is_a_number_that_can_be_one(tmp_path: Path) -> None:
     assert "metrics_port: 70000 (in " in problems(tmp_path, GOOD + "metrics_port: 70000\n")
     told = problems(tmp_path, GOOD, env={"METRICS_PORT": "tcp://10.0.0.1:9464"})
     assert "metrics_port: 'tcp://10.0.0.1:9464' (in the environment) must be a whole number" in told
+
+
+@pytest.mark.parametrize("key", ["hsds_endpoint", "hsds_local", "aws_s3_gateway"])
+@pytest.mark.parametrize("address", ["http://john:pass-word@hsds:5101", "http://john@hsds", "john:pass-word@hsds"])
+def test_an_address_holds_no_login_and_the_refusal_does_not_show_it(tmp_path: Path, key: str, address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, GOOD, env={key.upper(): address})
+    assert f"{key}: (a secret) (in the environment) holds a login" in str(caught.value)
+    assert "pass-word" not in str(caught.value) and "john" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http://hsds?bucket=x", "http://hsds/#a", "http://hsds/a b"])
+def test_an_address_has_no_query(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError, match=r"without \? and #"):
+        read(tmp_path, GOOD, env={"HSDS_ENDPOINT": address})
+    assert (
+        read(tmp_path, GOOD, env={"HSDS_ENDPOINT": "http://hsds:5101/path/"}).hsds_endpoint == "http://hsds:5101/path"
+    )

@@ -14,6 +14,7 @@ from bucket_loader import log, start
 from bucket_loader.commands import Command
 from bucket_loader.config import Config
 from bucket_loader.log import LIBRARIES, bind, bound, event, logger
+from bucket_loader.source import SourceObject
 from tests import files
 from tests.world import World
 
@@ -53,6 +54,25 @@ def test_the_same_as_json_has_the_same_names_and_real_types(stream: io.StringIO)
     assert (found["level"], found["event"], found["row"], found["seconds"]) == ("INFO", "load ended", 3, 1.235)
     assert found["key"] == 'ü "q" .h5'
     assert found["time"][10] == "T" and found["time"][-6] in "+-"
+
+
+HOSTILE = "\x1b]0;evil\x07\x9b31m\u202egnp.h5\u2066 \u200fü"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_what_a_terminal_would_obey_is_written_out(stream: io.StringIO, style: str) -> None:
+    log.set_up("DEBUG", stream, style)
+    event(logging.WARNING, "cannot claim", error=HOSTILE, key=HOSTILE, settings={"src_prefix": HOSTILE})
+    logging.getLogger("s3fs").warning("read %s", HOSTILE)
+    try:
+        raise OSError(HOSTILE)
+    except OSError:
+        event(logging.DEBUG, "broke off", trace=True)
+    assert all(char.isprintable() or char == "\n" for char in stream.getvalue())
+    assert "ü" in stream.getvalue()
+    if style == "json":
+        assert json.loads(stream.getvalue().splitlines()[0])["key"] == HOSTILE
+    assert log.printable("größe\n\x1b[31m.h5") == "größe\\n\\x1b[31m.h5"
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
@@ -122,3 +142,21 @@ def test_a_workers_life_as_json(world: World) -> None:
     assert all(common <= set(line) for line in ended.values())
     assert (ended["a b.h5"]["outcome"], ended["bad.h5"]["outcome"]) == ("loaded", "load failed")
     assert ended["bad.h5"]["reason"] and ended["bad.h5"]["level"] == "WARNING"
+
+
+@pytest.mark.servers
+def test_a_hostile_key_reaches_no_terminal_raw(world: World) -> None:
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.ok("make_inventory.py")
+    source = world.source_of("a.h5")
+    for key in (HOSTILE, "=1+1.h5", "@SUM(1).h5"):
+        world.inventory().append([SourceObject(key, source.size, source.etag, source.modified)])
+    shown = world.ok("loader.py", "--drain") + world.ok("loader.py", "--once", "--log_format=json")
+    for arguments in ([], ["--summary"], ["--failed"], ["--failed", "--json"], ["--json"], ["--csv"]):
+        shown += world.ok("dump_inventory.py", *arguments)
+    shown += world.ok("reset_inventory.py", "--failed", "--dry-run")
+    assert "gnp.h5" in shown
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert world.rows()[HOSTILE]["state"] == "load failed", "JSON gives the key back as it is"
+    cells = [line.split(",")[1] for line in world.ok("dump_inventory.py", "--csv").splitlines()]
+    assert {"'=1+1.h5", "'@SUM(1).h5"} < set(cells)

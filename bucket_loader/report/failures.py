@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -10,9 +9,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..inventory import Inventory
+from ..log import printable, printable_json
 from ..states import CHECK, LOAD, State, Work
 from .select import Selection, chosen, column, read_at, states
-from .words import visible
 
 FAILED = {State.LOAD_FAILED: LOAD, State.CHECK_FAILED: CHECK}
 _COLUMNS = ("filename", "loadreason", "loadstatus", "diffresult", "diffstatus")
@@ -81,13 +80,13 @@ def _add(found: dict[tuple[str, str], Group], work: Work, said: str, count: int,
 def lines(found: Sequence[Group]) -> Iterator[str]:
     """Three lines a reason: how often, and which; an example's key; what it says word for word."""
     for group in found:
-        yield f"{group.count:>8,}  {group.work} failed: {visible(group.reason)}"
-        yield f"{'':10}example: {visible(group.example)}"
+        yield f"{group.count:>8,}  {group.work} failed: {printable(group.reason)}"
+        yield f"{'':10}example: {printable(group.example)}"
         if group.said != group.reason:
-            yield f"{'':10}says: {visible(group.said)}"
+            yield f"{'':10}says: {printable(group.said)}"
     total = sum(group.count for group in found)
     yield f"{total:,} failures, {len(found):,} reasons" if found else "nothing failed"
 
 
 def json_lines(found: Sequence[Group]) -> Iterator[str]:
-    return (json.dumps(asdict(group), ensure_ascii=False) for group in found)
+    return (printable_json(asdict(group)) for group in found)

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from .. import __version__
 from ..inventory import Inventory
+from ..log import printable
 from ..states import State
 from . import failures
 from .charts import charts
@@ -48,7 +49,11 @@ def render(inventory: Inventory, selection: Selection, title: str) -> tuple[str,
     history = read(inventory, selection)
     script, style = ((_FILES / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     environment = Environment(
-        loader=PackageLoader(__package__, "page_files"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader(__package__, "page_files"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # not what is markup already
     )
     page = environment.get_template("page.html").render(
         title=title,
@@ -81,7 +86,7 @@ def _packed(history: History) -> str:
     last = history["diffdone"].copy()
     last[last == 0] = history["loaddone"][last == 0]
     columns = {
-        "file": history.names,
+        "file": [printable(name) for name in history.names],
         "state": history.state.tolist(),
         "size": history["size"].tolist(),
         "load": _where(took, (history["loaddone"] > 0) & (history["loadstart"] > 0)),
@@ -90,8 +95,8 @@ def _packed(history: History) -> str:
         "pod": history["loadpodname"].tolist(),
         "reason": reason.tolist(),
         "states": {state.value: state.label for state in SHOWABLE},
-        "pods": history.pods.all,
-        "reasons": history.reasons.all,
+        "pods": [printable(pod) for pod in history.pods.all],
+        "reasons": [printable(reason) for reason in history.reasons.all],
         "offset": int(offset.total_seconds()) if offset else 0,
     }
     text = json.dumps(columns, ensure_ascii=False, separators=(",", ":"))

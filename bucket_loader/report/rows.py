@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import TextIO
 
 from ..inventory import Row
+from ..log import printable, printable_json
 from ..states import ACTIVE, State
-from .words import amount, duration, minute, visible, when, zone
+from .words import amount, duration, minute, when, zone
 
 TIMES = frozenset(
     ("loadstart", "loaddone", "diffstart", "diffdone", "lease", "notbefore", "modified", "vanished", "added")
 )
 _LAYOUT = "{state:<13}{size:>10}{load:>9}{check:>9}  {changed:<18}{file}"
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # also as wide as some spreadsheets' languages write them
 _INDENT = " " * 13
 
 Paint = Callable[[State, str], str]
@@ -34,7 +35,7 @@ def lines(rows: Iterable[Row], now: float, paint: Paint = lambda _state, text: t
             load=_took(row.loadstart, row.loaddone, row.state is State.LOADING, now),
             check=_took(row.diffstart, row.diffdone, row.state is State.CHECKING, now),
             changed=minute(max(row.loadstart, row.loaddone, row.diffstart, row.diffdone)),
-            file=visible(row.filename),
+            file=printable(row.filename),
         )
         yield paint(row.state, shown[:13]) + shown[13:]
         yield from (_INDENT + note for note in notes(row, now))
@@ -44,18 +45,18 @@ def lines(rows: Iterable[Row], now: float, paint: Paint = lambda _state, text: t
 def notes(row: Row, now: float) -> Iterator[str]:
     """What is to be said of a row beside its numbers: why it failed, who works on it, what became of its source."""
     if row.state is State.LOAD_FAILED:
-        yield f"{visible(row.loadreason) or _status(row.loadstatus)}  ({_tries(row.loadattempts, row.loadpodname)})"
+        yield f"{printable(row.loadreason) or _status(row.loadstatus)}  ({_tries(row.loadattempts, row.loadpodname)})"
     elif row.state is State.CHECK_FAILED:
-        yield f"{visible(row.diffresult) or _status(row.diffstatus)}  ({_tries(row.diffattempts, row.diffpodname)})"
+        yield f"{printable(row.diffresult) or _status(row.diffstatus)}  ({_tries(row.diffattempts, row.diffpodname)})"
     elif row.state in ACTIVE:
         loading = row.state is State.LOADING
         pod, attempts = (row.loadpodname, row.loadattempts) if loading else (row.diffpodname, row.diffattempts)
-        yield f"in work at {pod or '(unnamed)'}" + (f", attempt {attempts}" if attempts > 1 else "")
+        yield f"in work at {printable(pod) or '(unnamed)'}" + (f", attempt {attempts}" if attempts > 1 else "")
         if row.lease and row.lease < now:
             yield f"its worker is silent: the lease is over since {duration(now - row.lease)}, another one takes it"
     elif row.notbefore > now:
         reason = row.loadreason if row.state is State.NEW else row.diffresult
-        yield f"tried again in {duration(row.notbefore - now)}: {visible(reason)}"
+        yield f"tried again in {duration(row.notbefore - now)}: {printable(reason)}"
     if row.vanished:
         yield f"source gone since {when(row.vanished)}"
 
@@ -71,16 +72,19 @@ def _status(status: int) -> str:
 
 
 def _tries(attempts: int, pod: str) -> str:
-    return ", ".join(filter(None, [f"attempt {attempts}" if attempts else "", pod])) or "not tried"
+    return ", ".join(filter(None, [f"attempt {attempts}" if attempts else "", printable(pod)])) or "not tried"
 
 
 def json_line(row: Row) -> str:
     """A row as one JSON object with every column, and the state by name."""
-    return json.dumps(asdict(row) | {"state": row.state.label}, ensure_ascii=False)
+    return printable_json(asdict(row) | {"state": row.state.label})
 
 
 def write_csv(rows: Iterable[Row], stream: TextIO) -> None:
-    """Rows as CSV with a header: every column, the state by name, times with their zone, empty for never."""
+    """Rows as CSV with a header: every column, the state by name, times with their zone, empty for never.
+
+    Texts are printable, and one that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     writer = csv.writer(stream, lineterminator="\n")
     names = list(Row.__dataclass_fields__)
     writer.writerow(names)
@@ -94,4 +98,7 @@ def _cell(row: Row, name: str) -> object:
     value = getattr(row, name)
     if name in TIMES:
         return when(value) if value else ""
+    if isinstance(value, str):
+        value = printable(value)
+        return f"'{value}" if value.startswith(_FORMULA) else value
     return value

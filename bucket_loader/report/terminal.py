@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..inventory import Inventory
+from ..log import printable
 from ..states import State
 from .rows import Paint
 from .select import SHOWABLE
 from .summary import RECENT_SECONDS, Pace, Pod, Summary, summarize
-from .words import amount, duration, visible
+from .words import amount, duration
 
 STYLES = {
     State.VERIFIED: "green",
@@ -106,13 +107,13 @@ def _line(words: str, whole: bool = True) -> Text:
 def pod_lines(pod: Pod, now: int, whole: bool = True) -> list[Text]:
     """What a pod did in the last minutes, and below it what it has in hand and for how long; cut to the terminal's
     width unless `whole`."""
-    first = f"{visible(pod.name)}: {pod.good:,} done, {pod.failed:,} failed in {duration(RECENT_SECONDS)}"
+    first = f"{printable(pod.name)}: {pod.good:,} done, {pod.failed:,} failed in {duration(RECENT_SECONDS)}"
     lines = [_line(first, whole)]
     for task in pod.tasks:
         again = f" (attempt {task.attempt})" if task.attempt > 1 else ""
         silent = " (silent)" if task.abandoned else ""
         doing = f"{duration(max(now - task.began, 0)):>9}  {task.work.name} {amount(task.size):>9}{again}{silent}"
-        lines.append(_line(f"{doing}  {visible(task.key)}", whole))
+        lines.append(_line(f"{doing}  {printable(task.key)}", whole))
     return lines
 
 

@@ -45,8 +45,3 @@ def amount(size: float) -> str:
 def pod_of(worker: bytes) -> bytes:
     """The pod of a worker, which has a number behind the pod's name (`pod/1`) where a pod has several."""
     return worker.partition(b"/")[0]
-
-
-def visible(key: str) -> str:
-    """A key on one line of a terminal: control characters are escaped."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in key)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..log import printable
+
 NOTE_LIMIT = 200  # notes kept word for word; a file with 1,000 space-padded strings says one thing 1,000 times
 
 
@@ -93,12 +95,6 @@ class Recorder:
         if len(self.report.troubles) >= self.limit:
             self.report.truncated = True
             raise LimitReached
-
-
-def printable(text: str) -> str:
-    """The text without control characters and lone surrogates, so that it fits one line of any log."""
-    clean = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-    return clean
 
 
 def short(value: object, width: int = 120) -> str:

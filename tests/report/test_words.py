@@ -26,7 +26,3 @@ def test_durations(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 1024**4, "5.0 TiB")])
 def test_amounts(size: int, text: str) -> None:
     assert words.amount(size) == text
-
-
-def test_keys_cannot_steer_a_terminal() -> None:
-    assert words.visible("größe\n\x1b[31m.h5") == "größe\\n\\x1b[31m.h5"
