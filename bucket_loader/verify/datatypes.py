@@ -93,7 +93,7 @@ def from_json(item: Any) -> Type:
     """The normal form of a type as HSDS tells it. Raises `UnknownType`."""
     try:
         return _from_json(item)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnknownType(f"the domain's type {item!r} is not understood ({error!r})") from error
 
 

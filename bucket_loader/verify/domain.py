@@ -194,10 +194,13 @@ def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
 
 
 def shape_from_json(item: dict[str, Any]) -> tuple[int, ...] | None:
-    """The extents of an object's "shape", () for a scalar, None for a null space."""
-    if item["class"] == "H5S_NULL":
+    """The extents of an object's "shape", () for a scalar, None for a null space. Raises ValueError for another one."""
+    kind = item["class"]
+    if kind == "H5S_NULL":
         return None
-    return tuple(item.get("dims", ())) if item["class"] == "H5S_SIMPLE" else ()
+    if kind not in ("H5S_SIMPLE", "H5S_SCALAR"):
+        raise ValueError(f"the domain's space {item!r} is not understood")
+    return tuple(item.get("dims", ())) if kind == "H5S_SIMPLE" else ()
 
 
 def chunk_shape_from_json(item: dict[str, Any]) -> tuple[int, ...]:

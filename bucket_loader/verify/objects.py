@@ -42,7 +42,9 @@ class Objects:
         if isinstance(reference, h5py.RegionReference):
             return False  # HSDS holds no region
         found = self._named(target)
-        return found is not None and self._target(reference) == found.key
+        if found is None or target not in (found.identity, f"{COLLECTIONS[found.identity[0]]}/{found.identity}"):
+            return False
+        return self._target(reference) == found.key
 
     def tell(self, reference: Any) -> str:
         """Where a reference of either side points, for a person."""
