@@ -172,9 +172,9 @@ def children(pid: int) -> list[int]:
 
 def _started_by(pid: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
+    try:
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
             found += [int(child) for child in task.read_text().split()]
-        except OSError:
-            continue
+    except OSError:
+        pass  # it ended meanwhile
     return found
