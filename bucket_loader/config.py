@@ -36,6 +36,7 @@ PLACEHOLDER = "SupplyCorrectValue"
 ALIASES = {"hsds_global": "hsds_endpoint"}  # the name of 2021
 # the sample's other keys, which this version has no use for, keep an old file working
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_ADDRESSES = ("hsds_endpoint", "hsds_local", "aws_s3_gateway")
 _TIME_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -171,7 +172,16 @@ class Config(BaseModel):
             raise ValueError("is a domain's path in a folder, like /home/john/inventory.h5")
         return value
 
-    @field_validator("hsds_endpoint", "hsds_local", "aws_s3_gateway")
+    @field_validator("tgt_folder", "inventory_domain")
+    @classmethod
+    def _one_spelling(cls, value: str) -> str:
+        # by another one, a key would reach the inventory and not be taken for it
+        for part in value.strip("/").split("/"):
+            if (part in ("", ".", "..") and value != "/") or part.endswith(".domain.json"):
+                raise ValueError(f"has a part {part or '//'}, by which HSDS would not know the path: leave it out")
+        return value
+
+    @field_validator(*_ADDRESSES)
     @classmethod
     def _url(cls, value: str | None) -> str | None:
         if not value:
@@ -310,8 +320,9 @@ def _describe(key: str, kind: str, message: str, value: object, origin: str | No
         "string_type": "must be text",
         "literal_error": message.replace("Input should be", "must be"),
     }.get(kind, message[:1].lower() + message[1:])
-    # an address may hold a login
-    shown = "(a secret)" if key in _SECRETS or "@" in str(value) else repr(value)
+    # an address may hold a login, or a token in its query
+    secret = key in _SECRETS or "@" in str(value) or (key in _ADDRESSES and set("?#") & set(str(value)))
+    shown = "(a secret)" if secret else repr(value)
     return f"{key}: {shown} (in {origin}) {message}"
 
 

@@ -6,6 +6,7 @@ keeps domains. What is refused here is never loaded, and nothing is deleted for 
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 # HSDS keeps a domain in storage under its path with this behind it, and takes a path that ends so for the name of such
@@ -33,12 +34,8 @@ class Domains:
         if "?versionId=" in key:
             return "the key holds ?versionId=, which the S3 reader of hsload takes for a version"
         domain = self.of(key)
-        if domain == self.inventory:
-            return f"its domain would replace the inventory {self.inventory}"
-        if self.inventory.startswith(domain + "/"):
-            return f"its domain {domain} lies above the inventory {self.inventory}, which needs a folder there"
-        if domain.startswith(self.inventory + "/"):
-            return f"its domain {domain} lies below the inventory {self.inventory}"
+        if conflict := self._conflict(domain):
+            return conflict
         if any(part.endswith(_DOMAIN_SUFFIX[1:]) for part in parts):
             return f"the key has a part that ends in {_DOMAIN_SUFFIX[1:]}: HSDS keeps other domains under such names"
         length = len((domain + _DOMAIN_SUFFIX).encode("utf-8", "surrogatepass")) - 1
@@ -47,4 +44,19 @@ class Domains:
                 f"the domain's path takes {length} bytes in storage, S3 allows {_MAX_OBJECT_NAME}:"
                 " use a shorter tgt_folder"
             )
+        return ""
+
+    def _conflict(self, domain: str) -> str:
+        """What a domain would do to the inventory; an empty text when it is nothing.
+
+        In one form of letters with accents: HSDS hands a path on as it is, and stores that keep names in a file system,
+        as the demo's does, may take both forms for one.
+        """
+        here, inventory = (unicodedata.normalize("NFC", path) for path in (domain, self.inventory))
+        if here == inventory:
+            return f"its domain would replace the inventory {self.inventory}"
+        if inventory.startswith(here + "/"):
+            return f"its domain {domain} lies above the inventory {self.inventory}, which needs a folder there"
+        if here.startswith(inventory + "/"):
+            return f"its domain {domain} lies below the inventory {self.inventory}"
         return ""

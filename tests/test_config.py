@@ -228,3 +228,15 @@ def test_an_address_has_no_query(tmp_path: Path, address: str) -> None:
     assert (
         read(tmp_path, GOOD, env={"HSDS_ENDPOINT": "http://hsds:5101/path/"}).hsds_endpoint == "http://hsds:5101/path"
     )
+
+
+def test_a_token_in_an_address_is_not_shown(tmp_path: Path) -> None:
+    told = problems(tmp_path, GOOD, env={"AWS_S3_GATEWAY": "https://s3.example.org/?token=pass-word"})
+    assert "aws_s3_gateway" in told and "pass-word" not in told
+
+
+@pytest.mark.parametrize("key", ["inventory_domain", "tgt_folder"])
+@pytest.mark.parametrize("path", ["/home//john/x.h5", "/home/./x.h5", "/home/john/../x.h5", "/home/x.h5/.domain.json"])
+def test_a_path_has_one_spelling(tmp_path: Path, key: str, path: str) -> None:
+    """By another one, a key would reach the inventory and not be taken for it."""
+    assert f"{key}: '{path}' (in the environment) has a part" in problems(tmp_path, GOOD, env={key.upper(): path})

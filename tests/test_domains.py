@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from bucket_loader.domains import Domains
@@ -63,6 +65,40 @@ def test_no_key_destroys_the_inventory(world: World, key: str) -> None:
     rows = {row.filename: row for row in world.inventory().rows()}
     assert rows["good.h5"].state is State.LOADED
     assert rows[key].state is State.LOAD_FAILED and "inventory" in rows[key].loadreason, log
+
+
+def test_no_key_destroys_the_inventory_in_a_store_that_takes_two_forms_of_a_letter_for_one(world: World) -> None:
+    """Such a store is the demo's, whose names are those of a file system; HSDS hands on what it gets."""
+    written, other = (unicodedata.normalize(form, "é.h5") for form in ("NFC", "NFD"))
+    world.inventory_domain = world.folder + written
+    world.make_inventory()
+    table, storage = world.inventory().table_id, world.servers.s3.client()
+    where = {"Bucket": "target", "Key": f"{world.inventory_domain[1:]}/.domain.json"}
+    before = storage.get_object(**where)["Body"].read()
+    world.put(other, files.GOOD["chunked.h5"])
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    assert world.inventory().table_id == table
+    assert storage.get_object(**where)["Body"].read() == before, "the inventory is replaced when HSDS reads it again"
+    [row] = world.inventory().rows()
+    assert row.state is State.LOAD_FAILED and "would replace the inventory" in row.loadreason
+
+
+def test_a_domain_and_a_folder_of_one_name_are_said(world: World) -> None:
+    """A bucket may hold a.h5 and a.h5/b.h5; of HSDS's domains, one of them needs a folder where the other is."""
+    world.ok("make_inventory.py")
+    world.put("a.h5/b.h5", files.GOOD["scalar.h5"])
+    world.cluster.request("PUT", "/", f"{world.folder}a.h5")
+    world.put("c.h5", files.GOOD["scalar.h5"])
+    world.cluster.make_folders(f"{world.folder}c.h5/d/")
+    root = world.cluster.root_of(f"{world.folder}a.h5")
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    rows = world.rows()
+    assert world.cluster.root_of(f"{world.folder}a.h5") == root
+    assert {row["state"] for row in rows.values()} == {"load failed"}
+    assert "a.h5/b.h5: [Errno 400] Parent domain must be a folder" in rows["a.h5/b.h5"]["loadreason"]
+    assert "c.h5: [Errno 409] folder has sub-items" in rows["c.h5"]["loadreason"]
 
 
 def test_an_inventory_below_the_target_folder_is_said(world: World) -> None:
