@@ -78,7 +78,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(with_options: bool) -> argparse.ArgumentParser:
     """The parser of the console command; `with_options` imports every program to know theirs, too."""
-    made = argparse.ArgumentParser(
+    from .log import Parser
+
+    made = Parser(
         prog="hsds-bucket-loader",
         description="Load the HDF5 files of an S3 bucket into HSDS, check them, and show what is going on.",
         epilog=EXAMPLES,

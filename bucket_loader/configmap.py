@@ -20,6 +20,7 @@ import yaml
 
 from . import config
 from .config import Config, ConfigError
+from .log import Parser, complain
 
 NAME = "hsds-bucket-loader-config"
 ONE_CERTIFICATE = "/etc/hsds/one-certificate.pem"  # of the image
@@ -102,7 +103,7 @@ def manifest(files: dict[str, Path], settings: Config) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=_PROGRAM, description="Print the manifest of the pods' settings.")
+    parser = Parser(prog=_PROGRAM, description="Print the manifest of the pods' settings.")
     parser.add_argument("file", type=Path, help="config.yml; an override.yml beside it goes in, too")
     file: Path = parser.parse_args(argv).file.resolve()
     files = {"config.yml": file, "override.yml": file.with_name("override.yml")}
@@ -110,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = check(files)
     except ConfigError as error:
-        print(f"{_PROGRAM}: {error}", file=sys.stderr)
+        complain(f"{_PROGRAM}: {error}")
         return 2
     for note in notes(settings):
-        print(f"{_PROGRAM}: note: {note}", file=sys.stderr)
+        complain(f"{_PROGRAM}: note: {note}")
     yaml.dump(manifest(files, settings), sys.stdout, _Dumper, sort_keys=False, allow_unicode=True, width=1000)
     return 0
 

@@ -6,6 +6,7 @@ What a process or a stretch of work always says (its pod, the row in hand) is bo
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 logger = logging.getLogger("bucket_loader")
 
@@ -41,6 +42,13 @@ def printable_json(value: object) -> str:
 def complain(message: str) -> None:
     """Say on standard error what a person has to see; a message may have several lines."""
     print("\n".join(map(printable, message.split("\n"))), file=sys.stderr, flush=True)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints, which hold what was given to it, are printable."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 class Event:

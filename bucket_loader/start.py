@@ -32,7 +32,7 @@ EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound, PortTaken)
 
 def parser(command: Command, prog: str) -> argparse.ArgumentParser:
     """A program's parser, under the name that it was called by."""
-    made = argparse.ArgumentParser(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = log.Parser(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(made, command)
     return made
 

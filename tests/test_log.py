@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +19,7 @@ from bucket_loader.config import Config
 from bucket_loader.log import LIBRARIES, bind, bound, event, logger
 from bucket_loader.source import SourceObject
 from tests import files
-from tests.world import World
+from tests.world import ROOT, World
 
 
 @pytest.fixture
@@ -160,3 +163,19 @@ def test_a_hostile_key_reaches_no_terminal_raw(world: World) -> None:
     assert world.rows()[HOSTILE]["state"] == "load failed", "JSON gives the key back as it is"
     cells = [line.split(",")[1] for line in world.ok("dump_inventory.py", "--csv").splitlines()]
     assert {"'=1+1.h5", "'@SUM(1).h5"} < set(cells)
+
+
+def test_a_hostile_option_or_setting_reaches_no_terminal_raw(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text(json.dumps({HOSTILE: 1}))
+    for command in (
+        [ROOT / "dump_inventory.py", HOSTILE],
+        [ROOT / "dump_inventory.py", "--limit", HOSTILE],
+        [ROOT / "dump_inventory.py", f"--config-dir={tmp_path}"],
+        ["-c", "import sys; from bucket_loader.cli import main; sys.exit(main())", HOSTILE],
+        ["-m", "bucket_loader.configmap", tmp_path / "config.yml"],
+        ["-m", "bucket_loader.verify", "--limit", HOSTILE, "a", "b"],
+    ):
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT, timeout=60)
+        shown = done.stdout + done.stderr
+        assert done.returncode == 2 and "gnp.h5" in shown, command
+        assert all(char.isprintable() or char == "\n" for char in shown), command

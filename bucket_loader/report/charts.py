@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from ..log import printable
 from ..states import State
 from .history import History
 from .words import amount, duration
@@ -236,16 +237,15 @@ def pods(history: History, times: Times, now: int) -> Chart | None:
             count[2] += int((mine & (history.state == failed)).sum())
     if not busy:
         return None
-    order = sorted(busy, key=lambda pod: history.pods.all[pod])
+    names = [printable(name) for name in history.pods.all]
+    order = sorted(busy, key=lambda pod: names[pod])
     shown = order[:MOST_PODS]
     left, height = 118, TOP + 20 * len(shown) + BOTTOM + 4
     width = (WIDTH - left - RIGHT) / BINS
     body = Markup("")
     for number, pod in enumerate(shown):
         y = TOP + 20 * number
-        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(
-            left - 8, y + 12, _short(history.pods.all[pod])
-        )
+        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 8, y + 12, _short(names[pod]))
         for kind, share in busy[pod].items():
             for place in np.flatnonzero(share > 0):
                 body += Markup(
@@ -257,10 +257,7 @@ def pods(history: History, times: Times, now: int) -> Chart | None:
         )
     hidden = f" The first {MOST_PODS} of {len(order)} are drawn." if len(order) > MOST_PODS else ""
     note = f"When each of {len(order)} pods was at work: the darker, the more of the time.{hidden}"
-    rows = [
-        [history.pods.all[pod], *(f"{count:,}" for count in counts[pod]), f"{100 * _mean(busy[pod]):.0f} %"]
-        for pod in order
-    ]
+    rows = [[names[pod], *(f"{count:,}" for count in counts[pod]), f"{100 * _mean(busy[pod]):.0f} %"] for pod in order]
     title = "Pods over time"
     header = ["pod", "loads", "checks", "failed", "busy"]
     return Chart("pods", title, note, _svg("pods", title, note, height, body), header, rows)
