@@ -7,7 +7,8 @@ whose answer was lost, and drops the status of a refused POST.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +136,18 @@ class Hsds:
         )
         return retrying(once)
 
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """While an answer is read: raise Unavailable when it is of another form than HSDS's.
+
+        A gateway before it may answer with a page of its own and 200, or cut an answer off: it passes.
+        """
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+            raise Unavailable(f"HSDS at {self.endpoint} gave an answer that is not understood ({what})") from error
+
     def _refusal(self, method: str, path: str, domain: str | None, answer: requests.Response) -> HsdsError:
         status = answer.status_code
         kind = Unavailable if status in PASSING_STATUS else _BY_STATUS.get(status, HsdsError)
@@ -155,8 +168,9 @@ class Hsds:
         """`READY`, or what is in the way: another state or a failure, in one line. An answer alone is not enough."""
         try:
             answer = self.request("GET", "/about", again=False)
-            return str(answer.json().get("state"))
-        except (HsdsError, ValueError) as error:
+            with self.understood():
+                return str(answer.json().get("state"))
+        except HsdsError as error:
             return str(error)
 
     def expect_ready(self) -> None:
@@ -172,7 +186,8 @@ class Hsds:
         again until the next life answers. Within a pod the nodes are reachable; those of a cluster's HSDS may not be.
         """
         if not self._nodes:
-            urls = self.request("GET", "/about").json().get("dn_urls") or []
+            with self.understood():
+                urls = [str(url) for url in self.request("GET", "/about").json().get("dn_urls") or []]
             self._nodes = [url for url in urls if _start_time(url)]
         return {url: _start_time(url) for url in self._nodes}
 
@@ -181,10 +196,10 @@ class Hsds:
     def root_of(self, domain: str) -> str | None:
         """The id of a domain's root group; None where there is no such domain, or a folder."""
         try:
-            answer: dict[str, Any] = self.request("GET", "/", domain).json()
+            with self.understood():
+                root = self.request("GET", "/", domain).json().get("root")
         except NotFound:
             return None
-        root = answer.get("root")
         return str(root) if root else None
 
     def exists(self, path: str) -> bool:

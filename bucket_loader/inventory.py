@@ -293,8 +293,8 @@ class Inventory:
         except NotFound:
             self._reopen()
             answer = self._hsds.request("GET", f"/datasets/{self.table_id}/shape", self.domain)
-        shape: dict[str, Any] = answer.json()
-        return int(shape["shape"]["dims"][0])
+        with self._hsds.understood():
+            return int(answer.json()["shape"]["dims"][0])
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> Rows:
         """Rows start to stop (exclusive) as an array of shape (stop - start,), with some or all columns."""
@@ -599,9 +599,8 @@ class Inventory:
             self._reopen()
             return []
         names = ("index", *self._names)
-        return [
-            decode(int(values[0]), values[1:], names[1:]) for values in cast("list[list[Any]]", answer.json()["value"])
-        ]
+        with self._hsds.understood():
+            return [decode(int(values[0]), values[1:], names[1:]) for values in answer.json()["value"]]
 
     def _update_at(self, index: int, condition: str, values: dict[str, Any]) -> bool:
         # a selection that ends with the row is enough to name its chunk

@@ -1,4 +1,4 @@
-"""A server that answers what HSDS answered, but for one answer, which is damaged."""
+"""Servers before or instead of HSDS, whose answers are damaged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
@@ -33,28 +33,52 @@ class Answer:
         return replace(self, body=json.dumps(item).encode())
 
 
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def made_of(self, real: str) -> Answer:
+        """The answer of a real server."""
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        found = requests.request(self.method, real + self.path, headers=headers, data=self.body, timeout=60)
+        return Answer(found.status_code, found.content, found.headers["Content-Type"])
+
+
+@dataclass
+class Spoiling:
+    """A server that hands on what a real one answers, spoilt."""
+
+    real: str
+    damage: Callable[[Request, Answer], Answer]
+    endpoint: str = ""
+
+    def answer(self, request: Request) -> Answer:
+        return self.damage(request, request.made_of(self.real))
+
+
 @dataclass
 class Replay:
-    """Answers by request. Those that are not there yet are asked of the real server, as long as there is one."""
+    """Answers by request. Those that are not there yet are asked of the real server, as long as there is one.
+
+    One of them is damaged.
+    """
 
     real: str = ""
-    login: tuple[str, str] = ("", "")
     answers: dict[str, Answer] = field(default_factory=dict)
     damaged: str = ""  # the request whose answer is damaged
     damage: Damage = lambda answer: answer
     endpoint: str = ""
-    asked: list[str] = field(default_factory=list)
 
-    def answer(self, path: str) -> Answer:
+    def answer(self, request: Request) -> Answer:
+        path = request.path
         name = request_name(path)
-        self.asked.append(name)
         if name not in self.answers:
             if not self.real:
                 return Answer(404, b"{}")
-            binary = "/value" in path
-            headers = {"Accept": "application/octet-stream"} if binary else {}
-            real = requests.get(self.real + path, auth=self.login, headers=headers, timeout=60)
-            self.answers[name] = Answer(real.status_code, real.content, real.headers["Content-Type"])
+            self.answers[name] = request.made_of(self.real)
         answer = self.answers[name]
         return self.damage(answer) if name == self.damaged else answer
 
@@ -65,8 +89,11 @@ def request_name(path: str) -> str:
     return f"{parts.path}?{sorted(parse_qsl(parts.query, keep_blank_values=True))}"
 
 
+Speaker = TypeVar("Speaker", Spoiling, Replay)
+
+
 @contextmanager
-def served(replay: Replay) -> Iterator[Replay]:
+def served(speaker: Speaker) -> Iterator[Speaker]:
     """Serve on a free port of this machine."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +101,8 @@ def served(replay: Replay) -> Iterator[Replay]:
         wbufsize = -1  # head and body in one packet: the second of two would wait for the first one's receipt
 
         def do_GET(self) -> None:
-            answer = replay.answer(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = speaker.answer(Request(self.command, self.path, dict(self.headers), body))
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
             length = len(answer.body) if answer.length is None else answer.length
@@ -83,16 +111,18 @@ def served(replay: Replay) -> Iterator[Replay]:
             self.wfile.write(answer.body)
             self.close_connection = self.close_connection or length != len(answer.body)
 
+        do_PUT = do_POST = do_DELETE = do_GET
+
         def log_message(self, *_: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        replay.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        speaker.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
-            yield replay
+            yield speaker
         finally:
             server.shutdown()
             thread.join()

@@ -84,7 +84,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         fill(file)
     with started(root) as servers:
         name = servers.load(path, "ingest")
-        with served(Replay(servers.hsds.endpoint, (USER, PASSWORD))) as replay:
+        with served(Replay(servers.hsds.endpoint)) as replay:
             made = Recorded(path, name, replay)
             report = made.verify()
             assert report.same and len(replay.answers) > 20, report.differences
