@@ -262,7 +262,7 @@ class HsdsServer:
         env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
         (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
-        common = ["--standalone", "--dn_urls=" + ",".join(f"http://localhost:{port}" for port in self._dn_ports)]
+        common = ["--standalone", "--dn_urls=" + ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)]
         self.dns = [
             _Process(
                 f"{name} data node",
@@ -286,7 +286,7 @@ class HsdsServer:
 
     @property
     def endpoint(self) -> str:
-        return f"http://localhost:{self.port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start all nodes, without waiting for them."""
@@ -337,7 +337,7 @@ def _is_ready(port: int, path: str) -> bool:
 
 def _state(port: int, path: str) -> str | None:
     try:
-        with urllib.request.urlopen(f"http://localhost:{port}/{path}", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
             body = json.load(answer)
     except (OSError, ValueError):
         return None
