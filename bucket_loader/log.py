@@ -103,7 +103,9 @@ class Text(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
-        self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        spelled = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _spellings(secret)}
+        # the longest first: no spelling is left in half
+        self._secrets = sorted((form for form in spelled if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         return self._masked("\n".join(map(printable, super().format(record).split("\n"))))
@@ -117,10 +119,6 @@ class Text(logging.Formatter):
 class Json(Text):
     """An object on a line: time, level, event, and the fields with their types."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        secrets = list(secrets)
-        super().__init__([*secrets, *(json.dumps(secret, ensure_ascii=False)[1:-1] for secret in secrets)])
-
     def format(self, record: logging.LogRecord) -> str:
         made: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
@@ -133,6 +131,15 @@ class Json(Text):
         if record.exc_info:
             made["trace"] = self.formatException(record.exc_info)
         return self._masked(printable_json(made))
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """A secret as the lines of a log may hold it: as it is, on one line, quoted, in JSON, printable."""
+    for text in (secret, _one_line(secret)):
+        quoted = text.replace("\\", "\\\\")
+        yield from (text, printable(text), printable_json(text)[1:-1])
+        # Python escapes a quote where the whole text, not the secret, holds both kinds
+        yield from (printable(quoted), printable(quoted.replace("'", "\\'")))
 
 
 def set_up(level: str, stream: TextIO = sys.stdout, style: str = "text", secrets: Iterable[str] = ()) -> None:

@@ -92,6 +92,20 @@ def test_a_secret_is_masked_wherever_it_comes_from(stream: io.StringIO, style: s
     assert "abc" in shown, "what is too short to be told from other words stays"
 
 
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize("start", ["back\\slash-", "one'and\"two-", "it's-", "tab\tand-", "\u202eturned-"])
+def test_a_secret_is_masked_however_the_line_spells_it(stream: io.StringIO, style: str, start: str) -> None:
+    secret = f"{start}password"
+    log.set_up("DEBUG", stream, style, [secret])
+    event(logging.ERROR, "failed", error=secret, key=f'{secret} "', settings={"aws_region": secret})
+    logging.getLogger("botocore").warning("signed with %s", secret)
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        event(logging.DEBUG, "broke off", trace=True)
+    assert "password" not in stream.getvalue() and stream.getvalue().count(log.MASK) == 5
+
+
 def test_libraries_speak_the_same_format(stream: io.StringIO) -> None:
     log.set_up("DEBUG", stream, "json")
     logging.getLogger("h5pyd").warning("tries %s", "again")

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import h5py
 
+from ..log import complain
 from . import Domain, Trouble, verify
 
 
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 source, domain, strict=options.strict, limit=options.limit, after_hsdiff=options.after_hsdiff
             )
     except Trouble as error:
-        print(f"trouble: {error}", file=sys.stderr)
+        complain(f"trouble: {error}")
         return 2
     except Exception:
         # Python's own status for a crash is 1, which here would say "different"

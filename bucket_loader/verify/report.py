@@ -91,7 +91,7 @@ class Recorder:
             self.report.notes.append(f"{printable(path)}: {what}: source {short(source)}, domain {short(domain)}")
 
     def trouble(self, path: str, what: str) -> None:
-        self.report.troubles.append(f"{printable(path)}: {' '.join(what.split())}")
+        self.report.troubles.append(f"{printable(path)}: {printable(' '.join(what.split()))}")
         if len(self.report.troubles) >= self.limit:
             self.report.truncated = True
             raise LimitReached
