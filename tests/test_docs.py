@@ -140,7 +140,7 @@ def situation(now: int) -> npt.NDArray[np.void]:
 
 def plain(line: str) -> str:
     """A line without its numbers, spaces, and what is of the place."""
-    line = re.sub(r"http://localhost:\d+", "http://hsds:5101", line)
+    line = re.sub(r"http://127\.0\.0\.1:\d+", "http://hsds:5101", line)
     return " ".join(re.sub(r"\d+(?:[hms]\b)?(?:[ .,:-]+\d+[hms]?\b)*", "0", line).split())
 
 

@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from bucket_loader.configmap import notes
 from bucket_loader.domains import Domains
 from bucket_loader.states import State
 from tests import files
@@ -105,6 +106,9 @@ def test_an_inventory_below_the_target_folder_is_said(world: World) -> None:
     world.inventory_domain = f"{world.folder}inventory.h5"
     done = world.run("make_inventory.py")
     assert done.returncode == 0
-    assert f"the inventory {world.inventory_domain} lies in tgt_folder {world.folder}" in done.stdout
+    said = f"the inventory {world.inventory_domain} lies in tgt_folder {world.folder}"
+    assert said in done.stdout
+    assert said in "".join(world.ok("watcher.py", "--once").splitlines()[:2])
+    assert said in notes(world.config())[0]
     done = world.run("make_inventory.py", f"--tgt_folder={world.inventory_domain}/")
     assert done.returncode == 2 and "tgt_folder" in done.stderr and "inventory" in done.stderr
