@@ -132,20 +132,24 @@ class LoadJob:
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
         with timed("look"):
             look, judged = self._tools.look(key, mode, keep_going)
+        copied = Mode.UNFILTERED if look and look.unkept else Mode.INGEST
+        if look and look.unkept and mode is Mode.INGEST:
+            event(logging.INFO, "load without its filters", reason=look.unkept)
+            mode = copied
         if look is None and judged.verdict is not Verdict.BAD:
             return mode, None, judged
         if look and (refused := look.refusal or (look.swelling if mode is not Mode.LINK else "")):
             return mode, look, Judged(Verdict.BAD, 1, refused, judged.seconds)
         if look and look.obstacle and mode is Mode.LINK:
-            judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, Mode.INGEST)
+            judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, copied)
         else:
             with timed("hsload"):
                 judged = self._tools.load(key, domain, mode, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
             if look and look.swelling:
                 return mode, look, Judged(Verdict.BAD, 1, look.swelling, judged.seconds)
-            event(logging.INFO, "load goes on", mode=judged.next_mode.value, reason=judged.reason)
-            mode = judged.next_mode
+            mode = copied if judged.next_mode is Mode.INGEST else judged.next_mode
+            event(logging.INFO, "load goes on", mode=mode.value, reason=judged.reason)
             with timed("hsload"):
                 judged = self._tools.load(key, domain, mode, keep_going)
         if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or (look and look.spoiled)):

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 import h5py
 
 from .counts import Counts
-from .linkable import is_copied, obstacle, refusal, swelling
+from .linkable import is_copied, obstacle, refusal, swelling, unkept
 from .log import printable
 from .one_line import parser, print_line
 from .repair import spoiled
@@ -30,7 +30,7 @@ _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
 class Look:
     """What was seen: why the file cannot be loaded at all (`refusal`), linked, or copied; empty when it can.
 
-    `spoiled` is the number of attributes and links to write again.
+    `unkept`: why a copy has to leave out the filters. `spoiled` is the number of attributes and links to write again.
     """
 
     counts: Counts
@@ -38,6 +38,7 @@ class Look:
     obstacle: str = ""
     swelling: str = ""
     spoiled: int = 0
+    unkept: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -55,7 +56,7 @@ def look(file: h5py.File, linked: bool = True) -> Look:
     Without `linked`, it does not read where each chunk lies, and tells no obstacle.
     """
     numbers = dict.fromkeys(asdict(Counts()), 0)
-    refused = hindered = swells = ""
+    refused = hindered = swells = lost = ""
     again = 0
     for item in objects(file):
         numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
@@ -70,11 +71,13 @@ def look(file: h5py.File, linked: bool = True) -> Look:
             path = printable(item.path)
             refused = refused or refusal(path, item.id)
             if linked:
-                hindered = hindered or obstacle(path, item.id)
+                # what is copied although links are wanted is copied with its filters
+                hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
+            lost = lost or unkept(path, item.id)
             swells = swells or swelling(path, item.id)
             if swells and is_copied(item.id):
                 refused = refused or swells
-    return Look(Counts(**numbers), refused, hindered, swells, again)
+    return Look(Counts(**numbers), refused, hindered, swells, again, lost)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
