@@ -20,7 +20,8 @@ from .linkable import is_copied, obstacle, refusal, swelling, unkept
 from .log import printable
 from .one_line import parser, print_line
 from .repair import spoiled
-from .verify.source import attributes, objects
+from .unlike import source_elsewhere, turned
+from .verify.source import Item, attributes, objects
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
 _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
@@ -67,9 +68,10 @@ def look(file: h5py.File, linked: bool = True) -> Look:
         for what, named in (("attribute", names), ("link", map(printable, item.links))):
             if not refused and (cut := next(filter(_CUT.search, named), "")):
                 refused = f"{what} {cut} of {printable(item.path)}: hsload would write it under another name"
+        refused = refused or _turned(item)
         if item.kind == "dataset":
             path = printable(item.path)
-            refused = refused or refusal(path, item.id)
+            refused = refused or refusal(path, item.id) or _elsewhere(path, item.id)
             if linked:
                 # what is copied although links are wanted is copied with its filters
                 hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
@@ -78,6 +80,26 @@ def look(file: h5py.File, linked: bool = True) -> Look:
             if swells and is_copied(item.id):
                 refused = refused or swells
     return Look(Counts(**numbers), refused, hindered, swells, again, lost)
+
+
+def _turned(item: Item) -> str:
+    """Why the type of an object or of one of its attributes would be written in another byte order, or nothing."""
+    path = printable(item.path)
+    if item.kind != "group":
+        told = turned(f"{item.kind} {path}", item.id.get_type() if item.kind == "dataset" else item.id)
+        if told:
+            return told
+    told_of = (turned(f"attribute {printable(name)} of {path}", one.get_type()) for name, one in attributes(item.id))
+    return next(filter(None, told_of), "")
+
+
+def _elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    source = source_elsewhere(dataset)
+    return (
+        f"dataset {path} is virtual, with its data in another file: behind a link of {printable(source)}"
+        if source
+        else ""
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
