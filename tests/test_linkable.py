@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from bucket_loader.linkable import _copied, obstacle, refusal, swelling
+from bucket_loader.linkable import _copied, _read_bytes, obstacle, refusal, swelling
 from bucket_loader.verify.source import objects
 
 DATA = np.arange(2000, dtype="i4")
@@ -206,3 +207,15 @@ def test_the_chunk_is_the_one_that_hsds_makes() -> None:
         told_shape = {"class": "H5S_SIMPLE", "dims": list(shape), "maxdims": [limit or 0 for limit in limits]}
         expected = chunk_util.expandChunk(chunk, 8, told_shape, chunk_min=1 << 20)
         assert tuple(_copied(list(chunk), shape, limits, 8)) == tuple(expected), (shape, chunk, limits)
+
+
+def test_a_contiguous_dataset_is_read_as_far_as_hsds_cuts_it() -> None:
+    chunk_util = pytest.importorskip("hsds.util.chunkUtil")
+    rng = np.random.default_rng(2)
+    for _ in range(500):
+        shape = tuple(int(n) for n in rng.integers(1, 3000, int(rng.integers(1, 4))))
+        told_shape = {"class": "H5S_SIMPLE", "dims": list(shape)}
+        piece = chunk_util.getContiguousLayout(told_shape, 8, chunk_min=1 << 20, chunk_max=4 << 20)
+        last = [(extent - 1) // part * part for extent, part in zip(shape, piece, strict=True)]
+        expected = (int(np.ravel_multi_index(last, shape)) + math.prod(piece)) * 8
+        assert _read_bytes(shape, 8) == expected, (shape, piece)
