@@ -1,4 +1,4 @@
-"""Runs one program under supervision: its own process group, a time limit, a heartbeat, an end in every case."""
+"""Runs one program under supervision: its own process group, limits, a heartbeat, an end in every case."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import IO
 
-from . import warm
+from . import answer, warm
+from .limits import Limits, apply_limits
 from .orphans import end_with_parent
 from .warm import WarmChild
 
 SLICE_SECONDS = 0.1
 TERM_SECONDS = 5.0  # from TERM to KILL
 KEPT_LINES = 400
+LINE_BYTES = 2000
 
 
 class Ending(Enum):
@@ -33,24 +34,37 @@ class Ending(Enum):
     EXITED = "exited"
     KILLED = "was killed by signal"  # by somebody else: the kernel, for its memory, as a rule
     TOO_LONG = "took too long"
+    TOO_MUCH = "printed too much"
     CALLED_OFF = "was called off"
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A child that is gone. `status` is its exit status, or the number of the signal that killed it."""
+    """A child that is gone. `status` is its exit status, or the number of the signal that killed it.
+
+    `lines` are of its output: those to keep, and the last ones. `answer` is what it left in its folder as that. `limit`
+    names the limit that it was ended for, `memory` the one that it may have met by itself.
+    """
 
     ending: Ending
     status: int
     seconds: float
-    lines: list[str] = field(default_factory=list)  # of its output: those to keep, and the last ones
+    lines: list[str] = field(default_factory=list)
+    answer: str = ""
+    limit: str = ""
+    memory: str = ""
+
+    @property
+    def was_limited(self) -> bool:
+        """Whether a limit of ours ended it: another run would come to the same end."""
+        return self.ending in (Ending.TOO_LONG, Ending.TOO_MUCH)
 
     def describe(self) -> str:
         if self.ending is Ending.KILLED:
             memory = " (out of memory?)" if self.status == signal.SIGKILL else ""
             return f"{self.ending.value} {self.status} {signal.Signals(self.status).name}{memory}"
-        if self.ending is Ending.TOO_LONG:
-            return f"{self.ending.value}: ended after {self.seconds:.0f} s"
+        if self.was_limited:
+            return f"{self.ending.value}: ended after {self.limit}"
         return f"{self.ending.value} with status {self.status}"
 
 
@@ -75,41 +89,69 @@ def find(command: str) -> str:
 def run(
     argv: Sequence[str],
     env: Mapping[str, str],
-    time_limit: float,
+    limits: Limits,
     keep_going: Callable[[], bool] = lambda: True,
     keep_line: Callable[[str], bool] = lambda _: False,
 ) -> Finished:
     """Run a program to its end, with no input, in a folder of its own that goes with it.
 
     `keep_going` is called before the start and then about ten times a second; when it answers False, the child and all
-    that it started are ended. The same happens when it raises, and after `time_limit` seconds. Of a long output, the
-    lines for which `keep_line` is true and the last ones are given back, some hundred of each.
+    that it started are ended. The same happens when it raises, and at a limit. Of a long output, the lines for which
+    `keep_line` is true and the last ones are given back, some hundred of each.
     """
     if not keep_going():
         return Finished(Ending.CALLED_OFF, 0, 0.0)
+    if not limits.budget.left:
+        return Finished(Ending.TOO_LONG, 0, 0.0, limit=limits.time_words)
     with tempfile.TemporaryDirectory(prefix="hsds-load-") as folder, tempfile.TemporaryFile() as output:
         started = time.monotonic()
-        process = _start(argv, env, folder, output)
+        process = _start(argv, env, folder, output, limits)
         ending = Ending.EXITED
         with _ended(process):
             while not process.ended_within(SLICE_SECONDS):
                 if not keep_going():
                     ending = Ending.CALLED_OFF
                     break
-                if time.monotonic() - started > time_limit:
-                    ending = Ending.TOO_LONG
+                if over := _limit_reached(limits, output):
+                    ending = over
                     break
         status = process.poll() or 0
-        if ending is Ending.EXITED and status < 0:
-            ending, status = Ending.KILLED, -status
+        if ending is Ending.EXITED:
+            ending, status = _how_it_ended(status, limits, output)
+        limit = {Ending.TOO_LONG: limits.time_words, Ending.TOO_MUCH: limits.output_words}.get(ending, "")
         output.seek(0)
-        return Finished(ending, abs(status), time.monotonic() - started, _select(_lines(output), keep_line))
+        lines = _select(_lines(output), keep_line)
+        seconds, told = time.monotonic() - started, answer.read(Path(folder))
+        return Finished(ending, abs(status), seconds, lines, told, limit, limits.memory_words)
+
+
+def _limit_reached(limits: Limits, output: IO[bytes]) -> Ending | None:
+    if os.fstat(output.fileno()).st_size >= limits.output:
+        return Ending.TOO_MUCH
+    return None if limits.budget.left else Ending.TOO_LONG
+
+
+def _how_it_ended(status: int, limits: Limits, output: IO[bytes]) -> tuple[Ending, int]:
+    """Of a child that was not ended from here: by itself, by a signal, or at a limit that the kernel keeps."""
+    if _limit_reached(limits, output) is Ending.TOO_MUCH or status == -signal.SIGXFSZ:
+        return Ending.TOO_MUCH, status
+    if status == -signal.SIGXCPU:
+        return Ending.TOO_LONG, status
+    return (Ending.KILLED, -status) if status < 0 else (Ending.EXITED, status)
 
 
 class _FreshChild(subprocess.Popen[bytes]):
     """A program as an operating system starts it."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes]) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes], wanted: Limits
+    ) -> None:
+        kernel, parent = wanted.kernel(), os.getpid()
+
+        def prepare() -> None:
+            end_with_parent(parent)
+            apply_limits(kernel)
+
         super().__init__(
             list(argv),
             env=dict(env),
@@ -118,7 +160,7 @@ class _FreshChild(subprocess.Popen[bytes]):
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=partial(end_with_parent, os.getpid()),
+            preexec_fn=prepare,
         )
 
     def ended_within(self, seconds: float) -> bool:
@@ -129,9 +171,12 @@ class _FreshChild(subprocess.Popen[bytes]):
         return True
 
 
-def _start(argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes]) -> _FreshChild | WarmChild:
-    entry = warm.entry_of(argv)
-    return WarmChild(entry, argv, env, folder, output) if entry else _FreshChild(argv, env, folder, output)
+def _start(
+    argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes], wanted: Limits
+) -> _FreshChild | WarmChild:
+    if entry := warm.entry_of(argv):
+        return WarmChild(entry, argv, env, folder, output, wanted.kernel())
+    return _FreshChild(argv, env, folder, output, wanted)
 
 
 @contextmanager
@@ -165,7 +210,10 @@ def _select(lines: Iterable[str], keep: Callable[[str], bool]) -> list[str]:
 
 
 def _lines(output: IO[bytes]) -> Iterator[str]:
-    for line in output:
-        text = line[:2000].decode("utf-8", "replace").rstrip()
-        if text:
+    """The lines that are not empty, cut where they are very long: a whole output may be one line."""
+    while line := output.readline(LINE_BYTES):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = output.readline(LINE_BYTES)
+        if text := line.decode("utf-8", "replace").rstrip():
             yield text

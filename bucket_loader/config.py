@@ -101,6 +101,8 @@ class Config(BaseModel):
     workers: int = Field(2, ge=1, le=64)  # 1.5 times the files of one; 4: no more, twice the memory
     load_time_limit: Seconds = 6 * 3600
     diff_time_limit: Seconds = 6 * 3600
+    child_memory_limit: Size = 900 * 1024**2  # two of them fit into a container of 2 GiB
+    child_output_limit: Size = 64 * 1024**2
     max_attempts: int = Field(3, ge=1)
     retry_pause: Pause = 60
     lease_time: Seconds = 120

@@ -13,8 +13,9 @@ from typing import Any
 import h5py
 from h5pyd._hl.h5type import getTypeItem
 
-from .log import printable
-from .one_line import parser, print_line
+from .answer import Answer
+from .answering import answered, open_source, parser
+from .log import clear_line
 from .verify import datatypes
 from .verify.datatypes import Type
 from .verify.source import Item, attributes, encode, links, objects
@@ -110,12 +111,20 @@ def _values(item: Item) -> Iterator[str]:
 def first_reason(file: h5py.File) -> str:
     """The first of the reasons, and how many more there are; "" when there is none."""
     first, *others = [*dict.fromkeys(reasons(file))] or [""]
-    return printable(first) + (f" (and {len(others)} more)" if others else "")
+    return clear_line(first) + (f" (and {len(others)} more)" if others else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     told = parser("explain", "Say which object of a file hsload cannot load, and why.").parse_args(arguments)
-    return print_line(told.source, first_reason)
+
+    def find() -> Answer:
+        with open_source(told.source) as file:
+            return Answer("done", first_reason(file))
+
+    answer = answered(told.answer, find)
+    if answer.verdict == "done" and answer.reason and not told.answer:
+        print(answer.reason)
+    return 0 if answer.verdict == "done" else 2
 
 
 if __name__ == "__main__":

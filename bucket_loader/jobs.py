@@ -13,13 +13,15 @@ from .config import Config
 from .counts import of_domain
 from .hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable
 from .inventory import Claim, Outcome
+from .judge import Judged, Mode, Verdict
+from .limits import Budget
 from .log import event, timed
 from .look import Look
 from .servers import Servers
 from .shutdown import CalledOff
 from .source import SourceObject
 from .states import CHECK, LOAD, State, Work
-from .tools import Judged, Mode, Tools, Verdict
+from .tools import Tools
 
 KeepGoing = Callable[[], bool]
 LetGo = Callable[[], None]
@@ -103,11 +105,12 @@ class LoadJob:
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
         lives = servers.pod.lives()
-        mode, look, judged = self._run(key, domain, keep_going)
+        budget = Budget(self._config.load_time_limit, "load_time_limit")
+        mode, look, judged = self._run(key, domain, budget, keep_going)
         let_go()
         if judged.verdict is Verdict.GOOD:
             try:
-                judged = self._prove(key, domain, look, lives, keep_going)
+                judged = self._prove(key, domain, look, lives, budget, keep_going)
             except NotFound as error:
                 # left as it is: a deletion here and one by the other server could cross each other
                 return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, str(error), 0), self._config)
@@ -116,7 +119,7 @@ class LoadJob:
         if judged.verdict is not Verdict.GOOD:
             _end_if_called_off(keep_going)
             self._remove_part(domain)
-            if judged.verdict is Verdict.TRY_AGAIN:
+            if judged.verdict is Verdict.TRY_AGAIN or judged.limited:
                 servers.check()
             judged = despite(judged, servers.restarted(lives))
             _give_back_when_busy(judged)
@@ -127,16 +130,16 @@ class LoadJob:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")
         return Outcome(State.LOADED, 0, mode=mode.value, source=before)
 
-    def _run(self, key: str, domain: str, keep_going: KeepGoing) -> tuple[Mode, Look | None, Judged]:
+    def _run(self, key: str, domain: str, budget: Budget, keep_going: KeepGoing) -> tuple[Mode, Look | None, Judged]:
         """Look at the file, then run hsload in the wanted mode, and in the next one where that cannot work."""
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
         with timed("look"):
-            look, judged = self._tools.look(key, mode, keep_going)
+            look, judged = self._tools.look(key, mode, budget, keep_going)
         copied = Mode.UNFILTERED if look and look.unkept else Mode.INGEST
         if look and look.unkept and mode is Mode.INGEST:
             event(logging.INFO, "load without its filters", reason=look.unkept)
             mode = copied
-        if look is None and judged.verdict is not Verdict.BAD:
+        if look is None and (judged.verdict is not Verdict.BAD or judged.limited):
             return mode, None, judged
         if look and (refused := look.refusal or (look.swelling if mode is not Mode.LINK else "")):
             return mode, look, Judged(Verdict.BAD, 1, refused, judged.seconds)
@@ -144,22 +147,30 @@ class LoadJob:
             judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, copied)
         else:
             with timed("hsload"):
-                judged = self._tools.load(key, domain, mode, keep_going)
+                judged = self._tools.load(key, domain, mode, budget, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
             if look and look.swelling:
                 return mode, look, Judged(Verdict.BAD, 1, look.swelling, judged.seconds)
             mode = copied if judged.next_mode is Mode.INGEST else judged.next_mode
             event(logging.INFO, "load goes on", mode=mode.value, reason=judged.reason)
             with timed("hsload"):
-                judged = self._tools.load(key, domain, mode, keep_going)
+                judged = self._tools.load(key, domain, mode, budget, keep_going)
         if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or (look and look.spoiled)):
             with timed("repair"):
-                judged = self._tools.repair(key, domain, mode, keep_going)
-        elif judged.verdict is Verdict.BAD and look and (object_named := self._tools.explain(key, keep_going)):
+                judged = self._tools.repair(key, domain, mode, budget, keep_going)
+        elif judged.verdict is Verdict.BAD and look and (object_named := self._tools.explain(key, budget, keep_going)):
             judged = replace(judged, reason=f"{object_named}; hsload: {judged.reason}")
         return mode, look, judged
 
-    def _prove(self, key: str, domain: str, look: Look | None, lives: dict[str, int], keep_going: KeepGoing) -> Judged:
+    def _prove(
+        self,
+        key: str,
+        domain: str,
+        look: Look | None,
+        lives: dict[str, int],
+        budget: Budget,
+        keep_going: KeepGoing,
+    ) -> Judged:
         """Is the domain in storage, has it all that the file has, and does everyone see it? Raises NotFound."""
         cluster, pod = self._servers.cluster, self._servers.pod
         if look is None:
@@ -173,7 +184,7 @@ class LoadJob:
             root, counts = of_domain(pod, domain)
         lost = look.counts.missing_in(counts)
         if lost:
-            return self._named(key, domain, f"hsload left the domain with {lost}", keep_going)
+            return self._named(key, domain, f"hsload left the domain with {lost}", budget, keep_going)
         if self._config.public_read:
             # by the cluster's server: it then has the domain with these rights, and not one from before them
             cluster.make_public(domain)
@@ -181,9 +192,9 @@ class LoadJob:
             raise NotFound(f"HSDS at {cluster.endpoint} still has an older {domain}")
         return Judged(Verdict.GOOD, 0, "", 0)
 
-    def _named(self, key: str, domain: str, lost: str, keep_going: KeepGoing) -> Judged:
+    def _named(self, key: str, domain: str, lost: str, budget: Budget, keep_going: KeepGoing) -> Judged:
         """What is missing, by the full comparison. It may be whole the next time: an answer may have been lost."""
-        judged = self._tools.verify(key, domain, keep_going)
+        judged = self._tools.verify(key, domain, budget, keep_going)
         reason = lost if judged.verdict is Verdict.GOOD else f"{lost}: {judged.reason}"
         return judged if judged.verdict is Verdict.CALLED_OFF else Judged(Verdict.TRY_AGAIN, 1, reason, judged.seconds)
 
@@ -241,7 +252,7 @@ class CheckJob:
         if judged.verdict is not Verdict.GOOD:
             judged = despite(judged, self._servers.restarted(lives))
             _give_back_when_busy(judged)
-        if judged.verdict is Verdict.TRY_AGAIN:
+        if judged.verdict is Verdict.TRY_AGAIN or judged.limited:
             self._servers.check()
         if self._replaced(claim):
             return Outcome(State.NEW, 0, "the source changed while it was checked")
@@ -256,15 +267,15 @@ class CheckJob:
         empty selections, references …) and passed 3 with wrong attributes. What a good run of hsdiff proved is not
         compared again.
         """
-        method = self._config.diff_method
-        by_hsdiff = None if method == "verify" else self._tools.diff(key, domain, keep_going)
+        method, budget = self._config.diff_method, Budget(self._config.diff_time_limit, "diff_time_limit")
+        by_hsdiff = None if method == "verify" else self._tools.diff(key, domain, budget, keep_going)
         if by_hsdiff and by_hsdiff.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if by_hsdiff and method == "hsdiff":
             good = by_hsdiff.verdict is Verdict.GOOD
             return replace(by_hsdiff, reason="PASSED by hsdiff" if good else f"hsdiff: {by_hsdiff.reason}")
         passed = by_hsdiff is not None and by_hsdiff.verdict is Verdict.GOOD
-        judged = self._tools.verify(key, domain, keep_going, after_hsdiff=passed)
+        judged = self._tools.verify(key, domain, budget, keep_going, after_hsdiff=passed)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if judged.verdict is Verdict.GOOD:

@@ -33,6 +33,12 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def clear_line(text: str, width: int = 400) -> str:
+    """A message as one line that a log and a row can take; a long one loses its middle."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= width else f"{line[: width * 2 // 3]}…{line[-(width // 3) :]}"
+
+
 def printable_json(value: object) -> str:
     """JSON on one line, with the same characters written as JSON writes them."""
     text = json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""`python -m bucket_loader.look SOURCE`: what a load has to know of a file before it begins, as one line of JSON.
+"""`python -m bucket_loader.look SOURCE`: what a load has to know of a file before it begins, as JSON.
 
 How much is in it (the domain must have as much afterwards), why it cannot be loaded or linked, and whether it has
 attributes that hsload writes with another type, or links that it leaves out, which are to be written again. A child of
@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import h5py
 
+from .answer import Answer
+from .answering import answered, open_source, parser
 from .counts import Counts
 from .linkable import is_copied, obstacle, refusal, swelling, unkept
-from .log import printable
-from .one_line import parser, print_line
+from .log import clear_line, printable
 from .repair import spoiled
 from .unlike import source_elsewhere, turned
 from .verify.source import Item, attributes, objects
@@ -41,14 +43,14 @@ class Look:
     spoiled: int = 0
     unkept: str = ""
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
+    def to_json(self) -> dict[str, Any]:
+        """The content of an answer. Names are as long as a file makes them, and lines are not."""
+        return {name: clear_line(value) if isinstance(value, str) else value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, line: str) -> Look:
-        """Raises ValueError or TypeError for anything else than the output of `to_json`."""
-        fields = json.loads(line)
-        return cls(**fields | {"counts": Counts(**fields["counts"])})
+    def from_json(cls, fields: Mapping[str, Any]) -> Look:
+        """Raises TypeError or KeyError for anything else than what `to_json` made."""
+        return cls(**{**fields, "counts": Counts(**fields["counts"])})
 
 
 def look(file: h5py.File, linked: bool = True) -> Look:
@@ -108,7 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--copied", action="store_true", help="links are not wanted: do not look at each chunk's place"
     )
     told = options.parse_args(arguments)
-    return print_line(told.source, lambda file: look(file, linked=not told.copied).to_json())
+
+    def find() -> Answer:
+        with open_source(told.source) as file:
+            return Answer("done", content=look(file, linked=not told.copied).to_json())
+
+    answer = answered(told.answer, find)
+    if answer.verdict == "done" and not told.answer:
+        print(json.dumps(answer.content))
+    return 0 if answer.verdict == "done" else 2
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 import h5py
 
+from .answer import Answer
+from .answering import answered, open_source, parser
 from .copy_values import copy_values
-from .hsds import Hsds, HsdsError
-from .verify import Domain, Trouble, datatypes
-from .verify.__main__ import open_source
+from .hsds import Hsds
+from .verify import Domain, datatypes
 from .verify.compare import pair_up
 from .verify.datatypes import Type
 from .verify.objects import COLLECTIONS, Objects, Partners
@@ -89,24 +90,28 @@ def _missing_links(partners: Partners, obj: Identifier, domain: Domain, pairs: O
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = sys.argv[1:] if arguments is None else arguments
-    with_values = "--values" in given
-    given = [item for item in given if item != "--values"]
-    if len(given) != 2:
-        print("usage: python -m bucket_loader.repair [--values] SOURCE DOMAIN", file=sys.stderr)
-        return 2
+    options = parser("repair", "Write again what hsload spoils and HSDS can hold.")
+    options.add_argument("domain", help="for example /home/me/file.h5, in the HSDS at HS_ENDPOINT")
+    options.add_argument("--values", action="store_true", help="write all values, too")
+    told = options.parse_args(arguments)
     user, password = os.environ.get("HS_USERNAME", ""), os.environ.get("HS_PASSWORD", "")
     hsds = Hsds(os.environ.get("HS_ENDPOINT", ""), user, password, os.environ.get("HS_BUCKET"))
-    try:
-        with Domain(hsds.endpoint, given[1], user, password, hsds.bucket) as domain, open_source(given[0]) as source:
+
+    def write() -> Answer:
+        with (
+            Domain(hsds.endpoint, told.domain, user, password, hsds.bucket) as domain,
+            open_source(told.source) as source,
+        ):
             pairs = pair_up(source, domain)
-            print(f"{repair(source, domain, hsds, pairs)} attributes and links")
-            if with_values:
-                print(f"{copy_values(source, domain, hsds, pairs)} datasets")
-    except (Trouble, HsdsError, OSError, RuntimeError, ValueError) as error:
-        print(f"what hsload left out cannot be written: {error}", file=sys.stderr)
-        return 2
-    return 0
+            content = {"written": repair(source, domain, hsds, pairs), "datasets": 0}
+            if told.values:
+                content["datasets"] = copy_values(source, domain, hsds, pairs)
+            return Answer("done", content=content)
+
+    answer = answered(told.answer, write)
+    if answer.verdict == "done" and not told.answer:
+        print("{written} attributes and links, {datasets} datasets".format(**answer.content))
+    return 0 if answer.verdict == "done" else 2
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import runpy
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -26,6 +27,8 @@ from typing import IO, Any
 
 import tenacity
 
+from .limits import apply_limits
+from .log import printable
 from .orphans import end_with_parent
 
 # a fork is safe with what the tools import on Linux alone
@@ -33,7 +36,8 @@ POSSIBLE = sys.platform == "linux"
 # what the tools import, and not the tools, which read the environment when they are imported; `cli` is what the
 # programs import, which a child does anew: "__main__" would have no effect here in Python 3.11
 _PRELOAD = ["h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
-_PRELOAD += [f"{__package__}.{name}" for name in ("warm", "cli", "linkable", "one_line", "verify.compare", "boto_data")]
+_PRELOAD += [f"{__package__}.{name}" for name in ("warm", "cli", "linkable", "answering")]
+_PRELOAD += [f"{__package__}.{name}" for name in ("verify.compare", "boto_data")]
 # multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
 _BOOKKEEPING = threading.Lock()
 _UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen
@@ -43,6 +47,8 @@ _FORKING = os.getpid()  # in a child: of the process that forked it
 def get_ready() -> None:
     """Start the process that forks, so that the first child does not wait for its imports."""
     if POSSIBLE:
+        # nothing here computes with more than one thread, and each takes 40 MB of a child's memory limit: one per core
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
         multiprocessing.forkserver.ensure_running()
 
@@ -68,12 +74,20 @@ def _commands() -> dict[str, str]:
 class WarmChild:
     """A forked child: what its supervisor uses of subprocess.Popen."""
 
-    def __init__(self, entry: str, argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes]) -> None:
+    def __init__(
+        self,
+        entry: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        folder: str,
+        output: IO[bytes],
+        wanted: Mapping[int, int],
+    ) -> None:
         self._output = output
         # by its path: the process that forks does not have our open files
         path = f"/proc/{os.getpid()}/fd/{output.fileno()}"
         own = list(argv[2:] if argv[1:2] == ["-m"] else argv)
-        self._process = _started(entry, own, dict(env), folder, path)
+        self._process = _started(entry, own, dict(env), folder, path, dict(wanted))
         assert self._process.pid is not None
         self.pid: int = self._process.pid
 
@@ -107,11 +121,12 @@ def _started(*arguments: object) -> ForkServerProcess:
     return process
 
 
-def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str) -> None:
+def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str, wanted: dict[int, int]) -> None:
     """The child: become what a fresh process would be, and run the program."""
     os.setsid()
     end_with_parent(_FORKING)
     _let_loader_go()
+    apply_limits(wanted)
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
@@ -122,13 +137,34 @@ def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: 
     os.environ.update(env)
     _read_environment_again()
     sys.argv = argv
+    logging.setLogRecordFactory(_record_of_one_line)
     module, _, function = entry.partition(":")
     try:
         if function:
             sys.exit(getattr(importlib.import_module(module), function)())
         runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except Exception as error:
+        _tell_crash(error)
+        sys.exit(1)
     finally:
         logging.shutdown()
+
+
+def _record_of_one_line(*arguments: Any, **more: Any) -> logging.LogRecord:
+    """A message of a tool's log. A name in a file may hold a line break, behind which it could forge another record."""
+    record = logging.LogRecord(*arguments, **more)
+    record.msg, record.args = printable(record.getMessage()), None
+    return record
+
+
+def _tell_crash(error: BaseException) -> None:
+    """Print an exception as Python does, and what it was raised from; its message, too, keeps to one line."""
+    if error.__cause__ is not None:
+        _tell_crash(error.__cause__)
+        print("The above exception was the direct cause of the following exception:", file=sys.stderr)
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    said = printable("".join(traceback.format_exception_only(error)).rstrip())
+    print(f"Traceback (most recent call last):\n{stack}{said}", file=sys.stderr)
 
 
 def _let_loader_go() -> None:

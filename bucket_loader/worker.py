@@ -11,13 +11,13 @@ from .config import Config
 from .hsds import HsdsError, Unavailable
 from .inventory import Claim, Inventory, InventoryError, Outcome
 from .jobs import Job, retry_or_fail
+from .judge import Judged, Verdict
 from .log import bind, bound, event, timed
 from .observer import Ending, Observer
 from .shutdown import CalledOff, Stop
 from .slots import Slot, Slots
 from .source import SourceError
 from .states import State
-from .tools import Judged, Verdict
 
 SHORTEST_PAUSE = 0.5  # of a worker that found nothing; it doubles up to watchdog_sleep_time
 LONGEST_OUTAGE_PAUSE = 30.0

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bucket_loader import child, warm
+from bucket_loader import answer, child, limits, printed, warm
 from bucket_loader.child import Ending
+from bucket_loader.limits import Budget, Limits
 
 ENV = {"PATH": os.environ["PATH"]}
 Python = Callable[..., list[str]]
@@ -28,6 +29,10 @@ def python(request: pytest.FixtureRequest) -> Python:
     return lambda code, *more: [sys.executable, "-m", "tests.program", code, *more]
 
 
+def within(seconds: float, memory: int = 1 << 40, output: int = 1 << 40) -> Limits:
+    return Limits(Budget(seconds, "load_time_limit"), memory, output)
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -36,18 +41,18 @@ def alive(pid: int) -> bool:
 
 
 def test_output_and_status(python: Python) -> None:
-    done = child.run(python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"), ENV, 20)
+    done = child.run(python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"), ENV, within(20))
     assert (done.ending, done.status) == (Ending.EXITED, 3)
     assert sorted(done.lines) == ["err", "out"]
 
 
 def test_a_signal_is_told_from_a_status(python: Python) -> None:
-    done = child.run(python("import os; os.kill(os.getpid(), 9)"), ENV, 20)
+    done = child.run(python("import os; os.kill(os.getpid(), 9)"), ENV, within(20))
     assert (done.ending, done.status) == (Ending.KILLED, signal.SIGKILL)
 
 
 def test_too_much_output_does_not_fill_the_memory(python: Python) -> None:
-    done = child.run(python("for n in range(200000): print('x' * 100)\nprint('last')"), ENV, 60)
+    done = child.run(python("for n in range(200000): print('x' * 100)\nprint('last')"), ENV, within(60))
     assert len(done.lines) == child.KEPT_LINES and done.lines[-1] == "last"
 
 
@@ -55,7 +60,7 @@ def test_errors_are_kept_however_much_is_printed_after_them(python: Python) -> N
     code = "print('ERROR 2026-01-01 00:00:00,000 the cause')\nfor n in range(5000): print('later')"
     assert (
         "ERROR 2026-01-01 00:00:00,000 the cause"
-        in child.run(python(code), ENV, 60, keep_line=lambda line: line.startswith("ERROR")).lines
+        in child.run(python(code), ENV, within(60), keep_line=lambda line: line.startswith("ERROR")).lines
     )
 
 
@@ -70,13 +75,78 @@ def test_a_child_that_takes_too_long_is_ended_with_its_own_children(
         f"p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
         f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(p.pid)); time.sleep(60)"
     )
-    done = child.run(python(code), ENV, time_limit=1.5)
+    done = child.run(python(code), ENV, within(1.5))
     assert done.ending is Ending.TOO_LONG
+    assert done.describe() == "took too long: ended after 2 s (load_time_limit)"
     grandchild = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 5
     while alive(grandchild) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(grandchild)
+
+
+def test_children_share_one_budget_of_time(python: Python) -> None:
+    shared = within(1.5)
+    assert child.run(python("import time; time.sleep(60)"), ENV, shared).ending is Ending.TOO_LONG
+    assert child.run(python("print('not begun')"), ENV, shared).lines == []
+
+
+def test_a_bomb_ends_its_own_child_and_not_the_one_beside_it(python: Python) -> None:
+    bomb = python("data = bytearray(); [data.extend(bytes(1 << 20)) for _ in range(4000)]")
+    beside: list[child.Finished] = []
+    thread = threading.Thread(
+        target=lambda: beside.append(child.run(python("import time; time.sleep(3)"), ENV, within(60)))
+    )
+    thread.start()
+    done = child.run(bomb, ENV, within(60, memory=400 << 20))
+    thread.join()
+    assert done.lines[-1] == "MemoryError" and beside[0].ending is Ending.EXITED and not beside[0].status
+
+
+def test_the_kernel_keeps_the_limits_of_a_child(python: Python) -> None:
+    kinds = "CPU FSIZE CORE DATA"
+    code = f"import resource as r\nfor kind in {kinds.split()}: print(kind, r.getrlimit(getattr(r, 'RLIMIT_' + kind)))"
+    done = child.run(python(code), ENV, within(30, 500 << 20, 1 << 20))
+    assert done.lines == ["CPU (90, 91)", "FSIZE (1048576, 1048576)", "CORE (0, 0)", "DATA (524288000, 524288000)"]
+
+
+def test_a_child_without_a_supervisor_ends_when_it_has_had_its_cpu_time(
+    python: Python, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CPU_SLACK_SECONDS", -1)
+    monkeypatch.setattr(child, "_limit_reached", lambda *_: None)
+    done = child.run(python("while True: pass"), ENV, within(2))
+    assert done.ending is Ending.TOO_LONG
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_child_that_prints_without_an_end_is_ended(python: Python, stubborn: bool) -> None:
+    code = f"while True:\n try: print('x' * 100)\n except OSError:\n  if not {stubborn}: raise"
+    done = child.run(python(code), ENV, within(60, output=1 << 20))
+    assert done.ending is Ending.TOO_MUCH
+    assert done.describe() == "printed too much: ended after 1m (child_output_limit)"
+
+
+def test_a_line_without_an_end_is_cut(python: Python) -> None:
+    done = child.run(python("print('a' * 3_000_000); print('b')"), ENV, within(60))
+    assert done.lines == ["a" * child.LINE_BYTES, "b"]
+
+
+def test_an_answer_is_what_a_child_left_in_its_folder(python: Python) -> None:
+    write = f"import pathlib; pathlib.Path({answer.FILE!r}).write_text("
+    assert child.run(python(write + "'it')"), ENV, within(30)).answer == "it"
+    assert child.run(python("pass"), ENV, within(30)).answer == ""
+    assert child.run(python(write + f"'x' * {answer.MAX_BYTES + 1})"), ENV, within(30)).answer == ""
+
+
+def test_what_a_name_breaks_into_lines_is_one_line_of_a_log(tmp_path: Path) -> None:
+    forged = "a\nERROR 2026-01-01 00:00:00,000 POST error: 503"
+    code = "import logging; logging.basicConfig(format='%(levelname)s %(asctime)s %(message)s')\n"
+    code += f"logging.error('attribute %s', {forged!r})\ntry: raise ValueError({forged!r})\n"
+    code += f"except ValueError as error: raise OSError({forged!r}) from error"
+    lines = child.run([sys.executable, "-m", "tests.program", code], ENV, within(30)).lines
+    assert not printed.records(lines, "ERROR")[1:] and len(printed.crash(lines)) == 2
+    assert printed.cause(lines) == "file"
 
 
 def test_a_child_is_called_off(python: Python) -> None:
@@ -86,14 +156,14 @@ def test_a_child_is_called_off(python: Python) -> None:
         asked.append(time.monotonic())
         return len(asked) < 3
 
-    done = child.run(python("import time; time.sleep(60)"), ENV, 50, keep_going)
+    done = child.run(python("import time; time.sleep(60)"), ENV, within(50), keep_going)
     assert done.ending is Ending.CALLED_OFF and len(asked) == 3
 
 
 def test_a_child_that_is_called_off_before_it_begins_does_nothing(python: Python, tmp_path: Path) -> None:
     mark = tmp_path / "began"
     code = f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(60)"
-    done = child.run(python(code), ENV, 50, lambda: False)
+    done = child.run(python(code), ENV, within(50), lambda: False)
     assert done.ending is Ending.CALLED_OFF and not mark.exists()
 
 
@@ -102,7 +172,7 @@ def test_a_child_does_not_outlive_an_error_of_its_supervisor(python: Python) -> 
         raise RuntimeError("lost")
 
     with pytest.raises(RuntimeError):
-        child.run(python("import time; time.sleep(61)", "outlives-nobody"), ENV, 50, keep_going)
+        child.run(python("import time; time.sleep(61)", "outlives-nobody"), ENV, within(50), keep_going)
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             assert b"outlives-nobody" not in entry.read_bytes()
@@ -139,7 +209,7 @@ def test_a_warm_child_is_what_a_fresh_one_would_be(python: Python) -> None:
         "print(sys.argv[-2:], conf, 'h5pyd._apps.hsload' in sys.modules)"
     )
     env = ENV | {"FSSPEC_S3": '{"endpoint_url": "http://here"}'}
-    done = child.run(python(code, "one", "two words"), env, 30)
+    done = child.run(python(code, "one", "two words"), env, within(30))
     assert done.lines == [
         "['FSSPEC_S3', 'PATH'] True",
         "['one', 'two words'] {'endpoint_url': 'http://here'} False",
@@ -151,7 +221,7 @@ def test_children_of_several_threads_all_end_with_their_own_status() -> None:
 
     def run(status: int) -> None:
         for _ in range(10):
-            done = child.run([sys.executable, "-m", "tests.program", f"raise SystemExit({status})"], ENV, 30)
+            done = child.run([sys.executable, "-m", "tests.program", f"raise SystemExit({status})"], ENV, within(30))
             ended.append(done.status - status)
 
     threads = [threading.Thread(target=run, args=(status,)) for status in range(1, 9)]
@@ -172,9 +242,9 @@ def test_children_end_with_the_process_that_forked_them(tmp_path: Path) -> None:
             (tmp_path / "pid").unlink()
         return True
 
-    done = child.run([sys.executable, "-m", "tests.program", code], ENV, 30, keep_going)
+    done = child.run([sys.executable, "-m", "tests.program", code], ENV, within(30), keep_going)
     assert (done.ending, done.status) == (Ending.KILLED, signal.SIGKILL)
-    again = child.run([sys.executable, "-m", "tests.program", "print('again')"], ENV, 30)
+    again = child.run([sys.executable, "-m", "tests.program", "print('again')"], ENV, within(30))
     assert again.lines == ["again"]
 
 
@@ -187,7 +257,7 @@ def test_a_forked_child_makes_an_s3_client_without_reading_botocores_files() -> 
         s3fs.S3FileSystem(anon=True, endpoint_url="http://127.0.0.1:9", client_kwargs={"verify": False}).connect()
         print("made")
     """
-    done = child.run([sys.executable, "-m", "tests.program", code], ENV, 30)
+    done = child.run([sys.executable, "-m", "tests.program", code], ENV, within(30))
     assert done.lines == ["made"]
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from bucket_loader.answer import Answer
 from bucket_loader.child import Ending, Finished
 from bucket_loader.counts import Counts
+from bucket_loader.judge import Verdict, judge_look
 from bucket_loader.look import Look, look, main
-from bucket_loader.tools import Verdict, judge_look
 from tests import files
 
 
@@ -63,12 +65,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "bad.h5").write_bytes(files.UNLINKABLE["lossless_offset.h5"])
     (tmp_path / "broken.h5").write_bytes(b"x")
     assert main([str(tmp_path / "good.h5")]) == 0
-    good = Look.from_json(capsys.readouterr().out)
+    good = Look.from_json(json.loads(capsys.readouterr().out))
     assert good == Look(Counts(groups=1, datasets=1, links=1))
     assert main([str(tmp_path / "bad.h5")]) == 0
-    assert "dataset /data has chunks with scaleoffset" in Look.from_json(capsys.readouterr().out).obstacle
+    assert "dataset /data has chunks with scaleoffset" in Look.from_json(json.loads(capsys.readouterr().out)).obstacle
     assert main(["--copied", str(tmp_path / "bad.h5")]) == 0
-    assert Look.from_json(capsys.readouterr().out) == good, "what is copied need not be linkable"
+    assert Look.from_json(json.loads(capsys.readouterr().out)) == good, "what is copied need not be linkable"
     assert main([str(tmp_path / "broken.h5")]) == 2
     assert "file signature not found" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
@@ -76,10 +78,24 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_look_that_came_to_no_end_is_a_verdict_and_one_that_could_not_read_is_left_to_hsload() -> None:
-    line = Look(Counts(groups=1)).to_json()
-    seen, judged = judge_look(Finished(Ending.EXITED, 0, 1.0, [line]))
+    seen, judged = judge_look(
+        Finished(Ending.EXITED, 0, 1.0, answer=Answer("done", content=Look(Counts(groups=1)).to_json()).to_json())
+    )
     assert seen == Look(Counts(groups=1)) and judged.verdict is Verdict.GOOD
-    seen, judged = judge_look(Finished(Ending.TOO_LONG, 15, 9.0))
-    assert seen is None and (judged.verdict, judged.reason) == (Verdict.TRY_AGAIN, "took too long: ended after 9 s")
-    seen, judged = judge_look(Finished(Ending.EXITED, 2, 1.0, ["s3://b/k cannot be read: file signature not found"]))
-    assert seen is None and judged.verdict is Verdict.BAD
+    seen, judged = judge_look(Finished(Ending.TOO_LONG, 15, 9.0, limit="9 s (load_time_limit)"))
+    assert seen is None and judged.verdict is Verdict.BAD and judged.limited
+    trouble = Answer("trouble", "s3://b/k cannot be read: file signature not found")
+    seen, judged = judge_look(Finished(Ending.EXITED, 2, 1.0, answer=trouble.to_json()))
+    assert seen is None and judged.verdict is Verdict.BAD and not judged.limited
+
+
+def test_an_answer_holds_lines_however_long_the_names_of_a_file_are(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file
+        for _ in range(40):
+            group = group.create_group("n" * 60_000)
+        group["#"] = h5py.SoftLink("/")
+    answered = tmp_path / "answer.json"
+    assert main([str(tmp_path / "a.h5"), "--answer", str(answered)]) == 0
+    told = Look.from_json(Answer.from_json(answered.read_text()).content)
+    assert len(told.refusal) <= 401 and told.refusal.endswith(": hsload would write it under another name")

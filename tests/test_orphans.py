@@ -20,7 +20,9 @@ SUPERVISOR = """if True:
     import sys
     from bucket_loader import child, warm
     warm.get_ready()
-    child.run([sys.executable, "-m", "tests.program", sys.argv[1]], dict(PATH=""), 60)
+    from bucket_loader.limits import Budget, Limits
+    command = [sys.executable, "-m", "tests.program", sys.argv[1]]
+    child.run(command, dict(PATH=""), Limits(Budget(60, "load_time_limit"), 1 << 40, 1 << 40))
 """
 
 

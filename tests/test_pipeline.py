@@ -202,9 +202,51 @@ def test_a_file_that_takes_too_long_is_ended_and_the_worker_lives_on(world: Worl
         store.fault = "slow"
         log = world.ok("loader.py", "--drain", f"--aws_s3_gateway={endpoint}")
     row = world.rows()["a.h5"]
-    assert (row["state"], row["loadattempts"]) == ("load failed", 2)
-    assert row["loadreason"].startswith("took too long: ended after")
-    assert log.count("load begins") == 2
+    assert (row["state"], row["loadattempts"]) == ("load failed", 1), "it would take as long the next time"
+    assert row["loadreason"].startswith("took too long: ended after 1 s (load_time_limit)")
+    assert log.count("load begins") == 1
+
+
+def test_the_programs_of_a_check_share_its_time(world: World, tmp_path: Path) -> None:
+    tool = tmp_path / "my-hsdiff"
+    tool.write_text("#!/bin/sh\nsleep 4\necho different\nexit 1\n")
+    tool.chmod(0o755)
+    world.settings = {"diff_time_limit": 5, "hsdiff": tool}
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    with s3_proxy(world) as (store, endpoint):
+        store.fault = "slow"  # a comparison alone takes two requests of 1.5 s: more than is left
+        world.ok("differ.py", "--drain", f"--aws_s3_gateway={endpoint}")
+    row = world.rows()["a.h5"]
+    assert (row["state"], row["diffattempts"]) == ("check failed", 1)
+    assert row["diffresult"].startswith("took too long: ended after 5 s (diff_time_limit)")
+
+
+@pytest.mark.parametrize(
+    ("link", "method", "state"),
+    [(False, "verify", "load failed"), (True, "hsdiff", "check failed"), (True, "both", "verified")],
+)
+def test_a_file_that_takes_too_much_memory_fails_at_once_and_the_worker_lives_on(
+    world: World, link: bool, method: str, state: str
+) -> None:
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        # hsload reads a chunk at a time, hsdiff all that has none; the full comparison reads both in pieces
+        file.create_dataset("data", data=np.ones((90, 1024, 1024), "u1"), chunks=None if link else (90, 1024, 1024))
+    world.settings = {"link_files": link, "workers": 2, "diff_method": method, "child_memory_limit": "280m"}
+    for key, content in {"a.h5": files.GOOD["scalar.h5"], "big.h5": body.getvalue()}.items():
+        world.put(key, content)
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    world.ok("differ.py", "--drain")
+    rows = world.rows()
+    assert (rows["a.h5"]["state"], rows["big.h5"]["state"]) == ("verified", state)
+    reason = rows["big.h5"]["diffresult" if link else "loadreason"]
+    assert "ran out of memory: a child may have 280m (child_memory_limit)" in reason
+    assert max(rows["big.h5"][attempts] for attempts in ("loadattempts", "diffattempts")) == 1
 
 
 def test_another_program_can_take_the_place_of_hsload_and_gets_no_secret_by_its_arguments(

@@ -12,10 +12,10 @@ import pytest
 from bucket_loader.hsds import Hsds, Unavailable
 from bucket_loader.inventory import Claim, Inventory, Outcome
 from bucket_loader.jobs import KeepGoing, LetGo, retry_or_fail
+from bucket_loader.judge import Judged, Verdict
 from bucket_loader.shutdown import CalledOff, Stop
 from bucket_loader.source import SourceObject
 from bucket_loader.states import LOAD, State, Work
-from bucket_loader.tools import Judged, Verdict
 from bucket_loader.worker import Step, Worker
 from tests.proxy import lossy
 from tests.world import PASSWORD, USER, World

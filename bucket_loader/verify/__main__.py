@@ -5,22 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 
-import h5py
-
-from ..log import complain
-from . import Domain, Trouble, verify
+from .. import answering
+from ..answer import Answer
+from ..answering import answered, open_source
+from ..log import clear_line
+from . import Domain, Report, verify
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
-        prog="python -m bucket_loader.verify",
-        description="Compare an HDF5 file with an HSDS domain, in both directions. The password is in HS_PASSWORD.",
+    options = answering.parser(
+        "verify", "Compare an HDF5 file with an HSDS domain, in both directions. The password is in HS_PASSWORD."
     )
-    options.add_argument("source", help="a path, or s3://bucket/key (settings: AWS_*, FSSPEC_S3)")
     options.add_argument("domain", help="for example /home/me/file.h5")
     options.add_argument("--endpoint", default=os.environ.get("HS_ENDPOINT"), help="default: HS_ENDPOINT")
     options.add_argument("--user", default=os.environ.get("HS_USERNAME"), help="default: HS_USERNAME")
@@ -35,29 +32,12 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-@contextmanager
-def open_source(name: str) -> Iterator[h5py.File]:
-    """The file, local or in S3. Raises `Trouble`."""
-    with suppress(ImportError):
-        import hdf5plugin  # noqa: F401  filters that h5py does not bring along
-    try:
-        if name.startswith("s3://"):
-            import fsspec
-
-            with fsspec.open(name, "rb") as stream, h5py.File(stream, "r") as file:
-                yield file
-        else:
-            with h5py.File(name, "r") as file:
-                yield file
-    except (OSError, ImportError) as error:
-        raise Trouble(f"{name} cannot be read: {error}") from error
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if not options.endpoint:
         parser().error("no server: set HS_ENDPOINT or give --endpoint")
-    try:
+
+    def compare() -> Answer:
         with (
             Domain(
                 options.endpoint,
@@ -72,24 +52,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = verify(
                 source, domain, strict=options.strict, limit=options.limit, after_hsdiff=options.after_hsdiff
             )
-    except Trouble as error:
-        complain(f"trouble: {error}")
-        return 2
-    except Exception:
-        # Python's own status for a crash is 1, which here would say "different"
-        traceback.print_exc()
-        return 2
+        if not options.answer:
+            _show(report, options)
+        return answer_of(report)
+
+    return {"done": 0, "different": 1, "trouble": 2}[answered(options.answer, compare).verdict]
+
+
+def answer_of(report: Report) -> Answer:
+    """What a comparison found, for another program."""
+    if report.deciding:
+        return Answer("different", clear_line(str(report.deciding)), report.deciding.cause)
+    return Answer("trouble", clear_line(report.troubles[0])) if report.troubles else Answer("done")
+
+
+def _show(report: Report, options: argparse.Namespace) -> None:
     print(report.summary())
-    if not options.quiet:
-        for difference in report.differences:
-            print(difference)
-        for trouble in report.troubles:
-            print(f"trouble: {trouble}")
-        for note in report.notes:
-            print(f"note: {note}")
-        if report.truncated:
-            print(f"stopped after {options.limit} findings")
-    return 0 if report.same else 1 if report.differences else 2
+    if options.quiet:
+        return
+    for difference in report.differences:
+        print(difference)
+    for trouble in report.troubles:
+        print(f"trouble: {trouble}")
+    for note in report.notes:
+        print(f"note: {note}")
+    if report.truncated:
+        print(f"stopped after {options.limit} findings")
 
 
 if __name__ == "__main__":

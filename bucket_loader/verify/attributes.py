@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..causes import cause_of
 from . import datatypes, values, words
 from .domain import DomainReadError, shape_from_json
 from .elements import compare_elements
@@ -34,7 +35,8 @@ def compare_attributes(sides: Sides, partners: Partners, obj: Identifier, empty:
             record.report.attributes += 1
             _compare_attribute(sides, path, ours[name], item)
     except DomainReadError as error:
-        record.differ(partners.path, "attributes", f"{len(ours)} attribute(s)", f"unreadable: {error}")
+        told = f"{len(ours)} attribute(s)"
+        record.differ(partners.path, "attributes", told, f"unreadable: {error}", cause=error.cause)
         return
     for name in sorted(ours.keys() - seen):
         record.differ(f"{partners.path}@{name}", "attribute", "present", "missing")
@@ -53,7 +55,7 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
         try:
             read = attribute_values(attribute, ours, our_shape)
         except (OSError, TypeError, ValueError) as error:
-            record.trouble(path, f"the attribute of the source cannot be read ({error})")
+            record.trouble(path, f"the attribute of the source cannot be read ({error})", cause_of(error))
             return
     scalar = our_shape == ()
     if ours["class"] == "array" and theirs["class"] != "array" and our_shape is not None and read is not None:

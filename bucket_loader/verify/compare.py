@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import h5py
 
+from ..causes import cause_of
 from . import datatypes
 from .attributes import compare_attributes
 from .dataset import compare_dataset
@@ -52,7 +53,8 @@ def verify(
         raise
     except Exception as error:
         # a file or a domain that breaks the rules: no verdict is better than a wrong one
-        raise Trouble(f"the comparison with {domain!r} ended early: {type(error).__name__}: {error}") from error
+        words = f"the comparison with {domain!r} ended early: {type(error).__name__}: {error}"
+        raise Trouble(words, cause_of(error)) from error
     finally:
         domain.on_request = None
     return report
@@ -88,7 +90,7 @@ def _compare_object(
     try:
         item = sides.domain.describe(partners.identity)
     except DomainReadError as error:
-        record.differ(path, partners.kind, "readable", f"unreadable: {error}")
+        record.differ(path, partners.kind, "readable", f"unreadable: {error}", cause=error.cause)
         return
     compare_attributes(sides, partners, obj, empty=item.get("attributeCount") == 0)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..causes import cause_of
 from . import datatypes, values, words
 from .domain import chunk_shape_from_json, shape_from_json
 from .mismatches import compare_named_types, record_mismatches
@@ -24,7 +25,7 @@ def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: di
     try:
         ours = Dataset(sides.source, encode(path))
     except (OSError, TypeError, ValueError) as error:
-        record.trouble(path, f"the dataset of the source cannot be opened ({error})")
+        record.trouble(path, f"the dataset of the source cannot be opened ({error})", cause_of(error))
         return
     theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
     comparable = record_mismatches(record, path, ours.form, theirs)

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
+import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from ..causes import Cause, Caused, cause_of_status
 from .objects import COLLECTIONS
 from .report import Trouble
 
@@ -18,8 +20,12 @@ ATTRIBUTES_PAGE = 100  # they come with their values
 _PIECE = 1 << 20
 
 
-class DomainReadError(RuntimeError):
-    """The server did not hand over something that it lists."""
+class DomainReadError(Caused):
+    """The server did not hand over something that it lists; `timed_out`: it let its client wait for nothing."""
+
+    def __init__(self, message: str, cause: Cause = "file", timed_out: bool = False) -> None:
+        super().__init__(message, cause)
+        self.timed_out = timed_out
 
 
 class AnswerTooLarge(RuntimeError):
@@ -83,7 +89,7 @@ class Domain:
         try:
             body = self._json("/")
         except DomainReadError as error:
-            raise Trouble(f"domain {self.path} cannot be opened: {error}") from error
+            raise Trouble(f"domain {self.path} cannot be opened: {error}", error.cause) from error
         if not isinstance(body.get("root"), str):
             raise Trouble(f"{self.path} is a folder, not a domain")
         return str(body["root"])
@@ -116,7 +122,7 @@ class Domain:
         try:
             answer = self._get(url, params, headers=headers, stream=True)
         except requests.Timeout as error:
-            raise DomainReadError(f"no values came: {_reason(error)}") from error
+            raise DomainReadError(f"no values came: {_reason(error)}", "away", timed_out=True) from error
         except requests.RequestException as error:
             raise self._silent(url, error) from error
         with answer:
@@ -130,9 +136,11 @@ class Domain:
                         raise AnswerTooLarge
             except (requests.RequestException, OSError) as error:
                 self.root()  # a server that is gone is trouble, not a fault of this dataset
-                raise DomainReadError(f"the values ended after {size} bytes: {_reason(error)}") from error
+                raise DomainReadError(
+                    f"the values ended after {size} bytes: {_reason(error)}", "away", _timed_out(error)
+                ) from error
         if expected is not None and not answer.headers.get("Content-Encoding") and size != int(expected):
-            raise DomainReadError(f"the values ended after {size} of {expected} bytes")
+            raise DomainReadError(f"the values ended after {size} of {expected} bytes", "away")
         return b"".join(pieces)
 
     def _pages(self, url: str, key: str, name: str, page: int, params: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -170,15 +178,17 @@ class Domain:
             return self._session.get(where, params=params, timeout=self.timeout, **options)
 
     def _silent(self, url: str, error: Exception) -> Trouble:
-        return Trouble(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}")
+        return Trouble(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}", "away")
 
     def _check(self, answer: requests.Response, url: str) -> None:
         if answer.status_code in (401, 403):
             raise Trouble(f"{self.path}: the server refuses the login or the right to read ({answer.status_code})")
         if answer.status_code == 503:
-            raise Trouble(f"{self.endpoint} is too busy for {url} of {self.path}; try again later")
+            raise Trouble(f"{self.endpoint} is too busy for {url} of {self.path}; try again later", "busy")
         if answer.status_code != 200:
-            raise DomainReadError(f"{url} answered {answer.status_code} {answer.reason}")
+            raise DomainReadError(
+                f"{url} answered {answer.status_code} {answer.reason}", cause_of_status(answer.status_code)
+            )
 
 
 def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
@@ -214,6 +224,15 @@ def _url(identity: str) -> str:
     if identity[:2] not in ("g-", "d-", "t-"):
         raise DomainReadError(f"object id {identity!r} is not one of HSDS")
     return f"/{COLLECTIONS[identity[0]]}/{identity}"
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Whether an HTTP failure is one of a server that let its client wait. `requests` says so by its type at times."""
+    while error is not None:
+        if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _reason(error: Exception) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..causes import Cause, Caused
 from ..log import printable
 
 NOTE_LIMIT = 200  # notes kept word for word; a file with 1,000 space-padded strings says one thing 1,000 times
 
 
-class Trouble(RuntimeError):
+class Trouble(Caused):
     """The comparison could not be made."""
 
 
@@ -22,7 +23,8 @@ class Difference:
     """One thing that is not the same on both sides.
 
     `path` is the object's path ("/a/b", with "@name" for an attribute), `what` the property, `where` the index of the
-    first element that differs, or "". `source` and `domain` are both values as short text.
+    first element that differs, or "". `source` and `domain` are both values as short text. `cause` says whether the
+    copy is at fault, or a server that did not hand it over.
     """
 
     path: str
@@ -30,6 +32,7 @@ class Difference:
     where: str
     source: str
     domain: str
+    cause: Cause = "file"
 
     def __str__(self) -> str:
         return f"{self.path}: {self.what}{' at ' + self.where if self.where else ''}: " + (
@@ -54,6 +57,11 @@ class Report:
     def same(self) -> bool:
         return not self.differences and not self.troubles
 
+    @property
+    def deciding(self) -> Difference | None:
+        """The first difference, or the first of the copy itself where there is one: that one will not pass."""
+        return next((item for item in self.differences if item.cause == "file"), next(iter(self.differences), None))
+
     def summary(self) -> str:
         """One line of at most 200 characters."""
         if self.same:
@@ -74,8 +82,10 @@ class Recorder:
     def __init__(self, report: Report, limit: int, strict: bool) -> None:
         self.report, self.limit, self.strict = report, limit, strict
 
-    def differ(self, path: str, what: str, source: object, domain: object, where: str = "") -> None:
-        item = Difference(printable(path), what, where, short(source), short(domain))
+    def differ(
+        self, path: str, what: str, source: object, domain: object, where: str = "", cause: Cause = "file"
+    ) -> None:
+        item = Difference(printable(path), what, where, short(source), short(domain), cause)
         self.report.differences.append(item)
         if len(self.report.differences) >= self.limit:
             self.report.truncated = True
@@ -90,8 +100,12 @@ class Recorder:
         if self.report.note_count <= NOTE_LIMIT:
             self.report.notes.append(f"{printable(path)}: {what}: source {short(source)}, domain {short(domain)}")
 
-    def trouble(self, path: str, what: str) -> None:
-        self.report.troubles.append(f"{printable(path)}: {printable(' '.join(what.split()))}")
+    def trouble(self, path: str, what: str, cause: Cause = "file") -> None:
+        """Record what cannot be compared. Raises `Trouble` when that is no fault of the file, nor of this object."""
+        words = f"{printable(path)}: {printable(' '.join(what.split()))}"
+        if cause != "file":
+            raise Trouble(words, cause)
+        self.report.troubles.append(words)
         if len(self.report.troubles) >= self.limit:
             self.report.truncated = True
             raise LimitReached

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..causes import cause_of
 from . import datatypes, values
 from .domain import AnswerTooLarge, DomainReadError
 from .elements import compare_elements
@@ -95,13 +96,14 @@ class Reader:
             return False
         except (DomainReadError, Undecodable) as error:
             where = "[" + ", ".join(f"{s.start}:{s.stop}" for s in selection) + "]" if selection else ""
-            self._unreadable(where, str(error))
+            self._unreadable(where, error)
             return False
         try:
             ours = self.dataset.read(selection)
         except (OSError, TypeError, ValueError) as error:
             filters = ", ".join(self.dataset.filters()) or "none"
-            record.trouble(path, f"the values of the source cannot be read; filters: {filters} ({error})")
+            words = f"the values of the source cannot be read; filters: {filters} ({error})"
+            record.trouble(path, words, cause_of(error))
             return False
         self._learn(count, len(data), ours)
         shape = tuple(s.stop - s.start for s in selection)
@@ -121,13 +123,14 @@ class Reader:
         size = max(size, _deep_size(ours))
         self.allowed = max(1, min(4 * self.allowed, self.reading.block_bytes * count // max(size, 64 * count)))
 
-    def _unreadable(self, where: str, reason: str) -> None:
-        self.sides.record.differ(self.partners.path, "values", "readable", f"unreadable: {reason}", where)
-        if "timed out" in reason.lower():
+    def _unreadable(self, where: str, error: DomainReadError | Undecodable) -> None:
+        words = f"unreadable: {error}"
+        self.sides.record.differ(self.partners.path, "values", "readable", words, where, cause_of(error))
+        if isinstance(error, DomainReadError) and error.timed_out:
             self.reading.timeouts += 1
             if self.reading.timeouts >= UNREADABLE_LIMIT:
                 raise Trouble(
-                    f"{self.sides.domain!r} timed out on {UNREADABLE_LIMIT} datasets, last {self.partners.path}"
+                    f"{self.sides.domain!r} timed out on {UNREADABLE_LIMIT} datasets, last {self.partners.path}", "away"
                 )
 
 

@@ -49,7 +49,7 @@ class Tree:
                 theirs[item["title"]] = link_from_json(item)
                 made[item["title"]] = (item.get("created", 0), item["title"])
         except DomainReadError as error:
-            record.differ(group.path, "links", f"{len(ours)} link(s)", f"unreadable: {error}")
+            record.differ(group.path, "links", f"{len(ours)} link(s)", f"unreadable: {error}", cause=error.cause)
             return []
         fresh: list[Partners] = []
         for name, link in ours.items():

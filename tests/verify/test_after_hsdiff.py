@@ -12,10 +12,11 @@ from h5pyd._apps.hsdiff import diff_file
 
 from bucket_loader.config import Config
 from bucket_loader.jobs import CheckJob
+from bucket_loader.judge import Verdict
 from bucket_loader.local_servers import program
 from bucket_loader.servers import Servers
 from bucket_loader.source import Source
-from bucket_loader.tools import Tools, Verdict
+from bucket_loader.tools import Tools
 
 from .conftest import BUCKET, PASSWORD, USER
 from .samples import COLOURS, write_quiet

@@ -1,0 +1,70 @@
+"""What one child may take, so that a file that asks for everything ends its own child and not its neighbour.
+
+The kernel keeps these limits, also when the supervisor is paused or gone.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+CPU_SLACK_SECONDS = 60  # a child that is still there so long after its time has nobody who would end it
+
+
+class Budget:
+    """The time that all children of one load or of one check have together, from now on."""
+
+    def __init__(self, seconds: float, setting: str) -> None:
+        self.seconds, self.setting = seconds, setting
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one child: its time, in seconds from its start, its memory and what it may write to a file, in bytes."""
+
+    budget: Budget
+    memory: int
+    output: int
+
+    @property
+    def time_words(self) -> str:
+        return f"{self.budget.seconds:.0f} s ({self.budget.setting})"
+
+    @property
+    def memory_words(self) -> str:
+        return f"{self.memory / 2**20:.0f}m (child_memory_limit)"
+
+    @property
+    def output_words(self) -> str:
+        return f"{self.output / 2**20:.0f}m (child_output_limit)"
+
+    def kernel(self) -> dict[int, int]:
+        """The limits that a process sets for itself."""
+        wanted = {
+            resource.RLIMIT_CPU: math.ceil(self.budget.left) + CPU_SLACK_SECONDS,
+            resource.RLIMIT_FSIZE: self.output,
+            resource.RLIMIT_CORE: 0,
+        }
+        if sys.platform == "linux":
+            # and not RLIMIT_AS: that counts 240 MB of code and reservations that nobody ever has in memory
+            wanted[resource.RLIMIT_DATA] = self.memory
+        return wanted
+
+
+def apply_limits(wanted: dict[int, int]) -> None:
+    """Set limits for this process, as far as those that it was started with let it."""
+    for kind, value in wanted.items():
+        # at one limit of cpu time the kernel sends SIGXCPU, which says why; at the other SIGKILL, which none ignores
+        most = value + 1 if kind == resource.RLIMIT_CPU else value
+        hard = resource.getrlimit(kind)[1]
+        if hard != resource.RLIM_INFINITY:
+            value, most = min(value, hard), min(most, hard)
+        resource.setrlimit(kind, (value, most))
