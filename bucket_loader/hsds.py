@@ -137,16 +137,17 @@ class Hsds:
         return retrying(once)
 
     @contextmanager
-    def understood(self) -> Iterator[None]:
-        """While an answer is read: raise Unavailable when it is of another form than HSDS's.
+    def understood(self, otherwise: type[HsdsError] = Unavailable) -> Iterator[None]:
+        """While an answer is read: raise an error when it is of another form than HSDS's.
 
-        A gateway before it may answer with a page of its own and 200, or cut an answer off: it passes.
+        A gateway before it may answer with a page of its own and 200, or cut an answer off: it passes. What HSDS says
+        of one domain alone may not, and is `otherwise` than a server that is away.
         """
         try:
             yield
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             what = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-            raise Unavailable(f"HSDS at {self.endpoint} gave an answer that is not understood ({what})") from error
+            raise otherwise(f"HSDS at {self.endpoint} gave an answer that is not understood ({what})") from error
 
     def _refusal(self, method: str, path: str, domain: str | None, answer: requests.Response) -> HsdsError:
         status = answer.status_code

@@ -13,12 +13,14 @@ import h5py
 import numpy as np
 import pytest
 
+from bucket_loader.counts import of_domain
+from bucket_loader.hsds import Hsds, HsdsError
 from bucket_loader.verify import Domain, Report, Trouble, verify
 from tests.fuzz.answers import GONE, STRANGE, Answer, Replay, changed, material, places, served
 from tests.odd_files import TEXT
 from tests.verify.conftest import BUCKET, PASSWORD, USER, started
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("FUZZ_ANSWERS", "100"))
 
 
 def fill(file: h5py.File) -> None:
@@ -87,6 +89,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         with served(Replay(servers.hsds.endpoint)) as replay:
             made = Recorded(path, name, replay)
             report = made.verify()
+            of_domain(Hsds(replay.endpoint, USER, PASSWORD, BUCKET), name)
             assert report.same and len(replay.answers) > 20, report.differences
             replay.real = ""
             yield made
@@ -147,6 +150,25 @@ def test_a_damaged_answer_is_different_or_trouble(recorded: Recorded) -> None:
         found = recorded.outcome(request, lambda _, bad=bad: bad)
         if found == "same" and not says_the_same(good, bad):
             wrong.append(f"{number}: {request.partition('?')[0]}: {told(good, bad)}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_damaged_answer_is_no_count(recorded: Recorded) -> None:
+    """It is another count, or an error that the worker knows: it may pass, and is an attempt."""
+    hsds = Hsds(recorded.replay.endpoint, USER, PASSWORD, BUCKET, patience=0.1)
+    request = next(name for name in recorded.replay.answers if "getobjs" in name)
+    good = recorded.replay.answers[request]
+    wrong = []
+    for number in range(EXAMPLES):
+        rng = random.Random(f"count {number}")
+        bad = strange(good, rng) if rng.random() < 0.7 else broken(good, rng)
+        recorded.replay.damaged, recorded.replay.damage = request, lambda _, bad=bad: bad
+        try:
+            of_domain(hsds, recorded.name)
+        except HsdsError as error:
+            assert str(error).isprintable()
+        except Exception as error:
+            wrong.append(f"{number}: {type(error).__name__}: {error}: {told(good, bad)}")
     assert not wrong, "\n".join(wrong)
 
 
