@@ -103,6 +103,8 @@ class Config(BaseModel):
     diff_time_limit: Seconds = 6 * 3600
     child_memory_limit: Size = 900 * 1024**2  # two of them fit into a container of 2 GiB
     child_output_limit: Size = 64 * 1024**2
+    max_chunk_size: Size = 128 * 1024**2  # a data node's cache for chunks; its container has 768 MiB
+    max_unwritten_size: Size = 64 * 1024**3
     max_attempts: int = Field(3, ge=1)
     retry_pause: Pause = 60
     lease_time: Seconds = 120

@@ -21,9 +21,10 @@ from .answering import answered, open_source, parser
 from .counts import Counts
 from .linkable import is_copied, obstacle, refusal, swelling, unkept
 from .log import clear_line, printable
+from .oversize import MAX_DEPTH, SizeLimits, too_large_a_chunk, too_long_a_name, too_much_unwritten, unwritten_bytes
 from .repair import spoiled
 from .unlike import source_elsewhere, turned
-from .verify.source import Item, attributes, objects
+from .verify.source import Item, attribute_names, attributes, decode, objects
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
 _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
@@ -53,34 +54,39 @@ class Look:
         return cls(**{**fields, "counts": Counts(**fields["counts"])})
 
 
-def look(file: h5py.File, linked: bool = True) -> Look:
+def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()) -> Look:  # noqa: B008 - frozen
     """Walk through a file's objects; reads their headers and no values.
 
-    Without `linked`, it does not read where each chunk lies, and tells no obstacle.
+    Without `linked`, it does not read where each chunk lies, and tells no obstacle. What is refused is walked no
+    further: it may have been made to be endless.
     """
     numbers = dict.fromkeys(asdict(Counts()), 0)
     refused = hindered = swells = lost = ""
-    again = 0
+    again = unwritten = 0
     for item in objects(file):
         numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
         numbers["links"] += len(item.links)
         numbers["attributes"] += h5py.h5a.get_num_attrs(item.id)
-        names = [printable(name) for name, _ in attributes(item.id)]
         again += sum(1 for _ in spoiled(item.id)) + item.to_root
-        for what, named in (("attribute", names), ("link", map(printable, item.links))):
-            if not refused and (cut := next(filter(_CUT.search, named), "")):
-                refused = f"{what} {cut} of {printable(item.path)}: hsload would write it under another name"
-        refused = refused or _turned(item)
-        if item.kind == "dataset":
+        refused = _unnameable(item) or _turned(item)
+        if item.kind == "dataset" and not refused:
             path = printable(item.path)
-            refused = refused or refusal(path, item.id) or _elsewhere(path, item.id)
-            if linked:
+            unwritten += unwritten_bytes(item.id)
+            refused = (
+                refusal(path, item.id)
+                or _elsewhere(path, item.id)
+                or too_large_a_chunk(path, item.id, limits.chunk)
+                or too_much_unwritten(path, unwritten, limits.unwritten)
+            )
+            if linked and not refused:
                 # what is copied although links are wanted is copied with its filters
                 hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
             lost = lost or unkept(path, item.id)
             swells = swells or swelling(path, item.id)
             if swells and is_copied(item.id):
                 refused = refused or swells
+        if refused:
+            break
     return Look(Counts(**numbers), refused, hindered, swells, again, lost)
 
 
@@ -104,16 +110,34 @@ def _elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
     )
 
 
+def _unnameable(item: Item) -> str:
+    """Why the names of an object's attributes or links could not be written; an empty text when they can."""
+    if item.place.depth > MAX_DEPTH:
+        return (
+            f"object {printable(item.path)[:100]}… lies {item.place.depth:,} levels deep: {MAX_DEPTH:,} can be loaded"
+        )
+    for what, names in (("attribute", map(decode, attribute_names(item.id))), ("link", item.links)):
+        for name in names:
+            if long := too_long_a_name(f"{printable(item.path)[:100]} has a {what}", name):
+                return long
+            if _CUT.search(name):
+                return f"{what} {printable(name)} of {printable(item.path)}: hsload would write it under another name"
+    return ""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser("look", "Say what a load has to know of a file, as JSON.")
     options.add_argument(
         "--copied", action="store_true", help="links are not wanted: do not look at each chunk's place"
     )
+    options.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
+    options.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
     told = options.parse_args(arguments)
+    limits = SizeLimits(told.max_chunk, told.max_unwritten)
 
     def find() -> Answer:
         with open_source(told.source) as file:
-            return Answer("done", content=look(file, linked=not told.copied).to_json())
+            return Answer("done", content=look(file, not told.copied, limits).to_json())
 
     answer = answered(told.answer, find)
     if answer.verdict == "done" and not told.answer:

@@ -65,7 +65,11 @@ class Tools:
 
     def look(self, key: str, mode: Mode, budget: Budget, keep_going: KeepGoing) -> tuple[Look | None, Judged]:
         """What a load in a mode has to know of an object; None when it could not be read, and how that came."""
-        arguments = [*([] if mode is Mode.LINK else ["--copied"]), self._source.url(key)]
+        limits = [
+            f"--max-chunk={self._config.max_chunk_size}",
+            f"--max-unwritten={self._config.max_unwritten_size}",
+        ]
+        arguments = [*limits, *([] if mode is Mode.LINK else ["--copied"]), self._source.url(key)]
         return judge_look(self._own("look", arguments, False, budget, keep_going))
 
     def explain(self, key: str, budget: Budget, keep_going: KeepGoing) -> str:

@@ -37,6 +37,24 @@ def key_of(where: Any, name: bytes | None = None) -> tuple[Key, str]:
     return (info.fileno, info.addr), _KINDS.get(info.type, f"object type {info.type}")
 
 
+class Place:
+    """Where an object is: a name in another place. Whole paths of many objects would take the square of the memory."""
+
+    __slots__ = ("depth", "name", "parent")
+
+    def __init__(self, parent: Place | None, name: str) -> None:
+        self.parent, self.name = parent, name
+        self.depth: int = parent.depth + 1 if parent else 0
+
+    def __str__(self) -> str:
+        names: list[str] = []
+        place: Place | None = self
+        while place is not None and place.parent is not None:
+            names.append(place.name)
+            place = place.parent
+        return "/" + "/".join(reversed(names))
+
+
 @dataclass(frozen=True)
 class Item:
     """An object of the file by the first path that leads to it.
@@ -44,29 +62,37 @@ class Item:
     `links` names those of a group (not user-defined ones), `to_root` counts its hard links to the root group.
     """
 
-    path: str
+    place: Place
     kind: str
     id: Identifier
     links: tuple[str, ...] = ()
     to_root: int = 0
 
+    @property
+    def path(self) -> str:
+        return str(self.place)
+
 
 def objects(file: h5py.File) -> Iterator[Item]:
-    """Every object that hangs on the root group, once; opens one after the other."""
+    """Every object that hangs on the root group, once; opens one after the other.
+
+    Each is opened by a reference, which holds its address: a path would be followed from the root each time.
+    """
     root = key_of(file.id, b"/")[0]
-    seen, waiting = {root}, deque(["/"])
+    seen = {root}
+    waiting = deque([(Place(None, ""), h5py.h5r.create(file.id, b"/", h5py.h5r.OBJECT))])
     while waiting:
-        path = waiting.popleft()
-        obj = h5py.h5o.open(file.id, encode(path))
+        place, reference = waiting.popleft()
+        obj = h5py.h5r.dereference(reference, file.id)
         kind = key_of(obj)[1]
         named = links(obj) if kind == "group" else {}
         keys = {name: key_of(obj, encode(name))[0] for name, link in named.items() if link[0] == "hard"}
         for name, key in keys.items():
             if key not in seen:
                 seen.add(key)
-                waiting.append(f"{path.rstrip('/')}/{name}")
+                waiting.append((Place(place, name), h5py.h5r.create(obj, encode(name), h5py.h5r.OBJECT)))
         kept = tuple(name for name, link in named.items() if link[0] != "user-defined")
-        yield Item(path, kind, obj, kept, sum(key == root for key in keys.values()))
+        yield Item(place, kind, obj, kept, sum(key == root for key in keys.values()))
 
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:
@@ -98,10 +124,15 @@ def in_order_of_creation(group: h5py.h5g.GroupID) -> list[str] | None:
 
 
 def attributes(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID]]:
-    """All attributes of an object."""
-    for index in range(h5py.h5a.get_num_attrs(obj)):
-        attribute = h5py.h5a.open(obj, index=index)
-        yield decode(attribute.name if isinstance(attribute.name, bytes) else encode(attribute.name)), attribute
+    """All attributes of an object, by their names: to open the n-th one takes n times as long as the first."""
+    for name in attribute_names(obj):
+        yield decode(name), h5py.h5a.open(obj, name)
+
+
+def attribute_names(obj: Identifier) -> list[bytes]:
+    names: list[bytes] = []
+    h5py.h5a.iterate(obj, names.append)
+    return names
 
 
 def shape_of(space: h5py.h5s.SpaceID) -> tuple[int, ...] | None:

@@ -1,0 +1,177 @@
+"""Small files that ask for everything: each is refused by name before its load, at the cost of a small file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from bucket_loader.look import Look, look
+from bucket_loader.oversize import SizeLimits
+from bucket_loader.verify.source import objects
+from tests.world import World
+
+# what the libraries of a look take by themselves is 140 MB
+BOUND = 400 << 20
+
+
+def looked(path: Path, *arguments: str) -> Look:
+    """The answer of a look in a process of its own, whose memory stays in bounds."""
+    answer = path.with_suffix(".json")
+    command = [sys.executable, "-m", "bucket_loader.look", "--answer", str(answer), *arguments, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
+    usage = subprocess.run(  # of one more run, told by the kernel
+        ["python3", "-c", _MEASURE, *command], capture_output=True, text=True, check=True
+    )
+    assert int(usage.stdout) < BOUND >> 10, "in KiB"
+    from bucket_loader.answer import Answer
+
+    return Look.from_json(Answer.from_json(answer.read_text()).content)
+
+
+_MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def bomb(path: Path, chunk: tuple[int, ...] = (1 << 20, 384)) -> Path:
+    """A gzip chunk of 3 GiB of zeros, in 3 MB; made by hand, because to write it takes the memory that it is about."""
+    import zlib
+
+    packer = zlib.compressobj(9)
+    block = bytes(1 << 24)
+    size = int(np.prod(chunk)) * 8
+    packed = b"".join([*(packer.compress(block) for _ in range(size // len(block))), packer.flush()])
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("/a/bomb", chunk, "f8", chunks=chunk, compression="gzip")
+        data.id.write_direct_chunk((0,) * len(chunk), packed)
+    return path
+
+
+def test_a_chunk_that_no_data_node_can_hold_is_refused(tmp_path: Path) -> None:
+    path = bomb(tmp_path / "bomb.h5")
+    assert path.stat().st_size < 4_000_000
+    for arguments in ([], ["--copied"]):
+        refusal = looked(path, *arguments).refusal
+        assert refusal.startswith("dataset /a/bomb has chunks of 3,221,225,472 bytes"), refusal
+        assert "134,217,728 are allowed (max_chunk_size)" in refusal
+    with h5py.File(path) as file:
+        assert not look(file, limits=SizeLimits(chunk=4 << 30)).refusal, "by the settings"
+
+
+def test_an_element_that_no_data_node_can_hold_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "element.h5", "w") as file:
+        file.create_dataset("opaque", (1,), h5py.opaque_dtype(np.dtype("V200000000")))
+        assert look(file).refusal.startswith("dataset /opaque has elements of 200,000,000 bytes")
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
+def test_a_bomb_fails_its_row_and_hurts_no_server(world: World, tmp_path: Path, link: bool) -> None:
+    world.put("bomb.h5", bomb(tmp_path / "bomb.h5"))
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", f"--link_files={link}")
+    row = world.rows()["bomb.h5"]
+    assert (row["state"], row["loadattempts"]) == ("load failed", 1)
+    assert "dataset /a/bomb has chunks of 3,221,225,472 bytes" in row["loadreason"]
+    assert world.cluster.root_of(world.folder + "bomb.h5") is None
+
+
+PETABYTE = 1 << 47  # elements of 8 bytes
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"shape": (PETABYTE,)},
+        {"shape": (PETABYTE,), "chunks": (1 << 20,)},
+        {"shape": (PETABYTE,), "chunks": (1 << 20,), "fillvalue": 7.0, "compression": "gzip"},
+        {"shape": (1 << 12,) * 3 + (1 << 11,), "chunks": (1, 1, 64, 64)},
+    ],
+    ids=["contiguous", "chunked", "filled", "dimensions"],
+)
+def test_a_petabyte_that_nobody_wrote_is_refused(tmp_path: Path, made: dict[str, object]) -> None:
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file.create_dataset("void", dtype="f8", **made)
+    refusal = looked(tmp_path / "empty.h5").refusal
+    assert refusal.startswith("dataset /void: ") and "(max_unwritten_size)" in refusal
+    assert f"{PETABYTE * 8:,} bytes" in refusal or "bytes of the file's values" in refusal
+
+
+def test_many_datasets_together_are_refused_and_ordinary_sparse_ones_are_not(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "sparse.h5", "w") as file:
+        for number in range(8):
+            data = file.create_dataset(f"{number}", (1 << 27,), "f8", chunks=(1 << 17,), compression="gzip")
+            data[:1000] = 1
+        file.create_dataset("packed", data=np.zeros(1 << 20), chunks=(1 << 17,), compression="gzip")
+        assert not look(file).refusal, "8 GiB"
+        for number in range(8, 80):
+            file.create_dataset(f"{number}", (1 << 27,), "f8", chunks=(1 << 17,))
+        assert "bytes of the file's values were never written" in look(file).refusal, "80 GiB"
+
+
+def test_a_virtual_dataset_has_the_values_that_are_mapped(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_dataset("part", data=np.arange(1000.0))
+        layout = h5py.VirtualLayout((1 << 36,), "f8")
+        layout[:1000] = h5py.VirtualSource(".", "part", (1000,))
+        file.create_virtual_dataset("whole", layout)
+        assert look(file).refusal.startswith("dataset /whole: ")
+
+
+def test_long_names_take_no_memory_for_each_object_below_them(tmp_path: Path) -> None:
+    """20,000 groups below a name of 60 kB: their paths would be 1.2 GB."""
+    with h5py.File(tmp_path / "names.h5", "w", libver="latest") as file:
+        low = h5py.h5g.create(file.id, b"n" * 60_000)
+        for number in range(20_000):
+            h5py.h5g.create(low, b"%d" % number)
+    with h5py.File(tmp_path / "names.h5") as file:
+        assert sum(item.place.depth for item in objects(file)) == 1 + 2 * 20_000
+    assert "/ has a link with a name of 60,000 bytes" in looked(tmp_path / "names.h5").refusal
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_attributes_are_gone_through_once(tmp_path: Path, libver: str) -> None:
+    """20,000 attributes of one object took minutes when each was opened by its number."""
+    with h5py.File(tmp_path / "many.h5", "w", libver=libver) as file:
+        obj = h5py.h5g.create(file.id, b"many")
+        space = h5py.h5s.create(h5py.h5s.SCALAR)
+        for number in range(20_000 if libver == "latest" else 2_000):
+            h5py.h5a.create(obj, b"a%d" % number, h5py.h5t.STD_I32LE, space)
+        found = look(file)
+        assert found.counts.attributes in (20_000, 2_000) and not found.refusal
+
+
+@pytest.mark.timeout(120)
+def test_deep_groups_are_refused_without_being_walked_to_their_end(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "deep.h5", "w", libver="latest") as file:
+        group = h5py.h5g.create(file.id, b"g")
+        for _ in range(9_000):
+            group = h5py.h5g.create(group, b"g")
+    refusal = looked(tmp_path / "deep.h5").refusal
+    assert "lies 1,001 levels deep: 1,000 can be loaded" in refusal and len(refusal) < 300
+
+
+def test_cycles_and_shared_objects_are_met_once(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "cycle.h5", "w") as file:
+        low = file.create_group("a/b/c")
+        low["up"], low["root"], file["again"] = file["a"], file["/"], low
+        low["data"] = 1
+        found = [(item.path, item.kind) for item in objects(file)]
+    assert found == [
+        ("/", "group"),
+        ("/a", "group"),
+        ("/again", "group"),
+        ("/a/b", "group"),
+        ("/again/data", "dataset"),
+    ]
