@@ -129,6 +129,17 @@ def test_every_container_has_requests_and_limits(role: str) -> None:
         assert size(resources["requests"]["memory"]) <= size(resources["limits"]["memory"])
 
 
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_children_fit_into_their_container(role: str) -> None:
+    fields = Config.model_fields
+    parents = 200 << 20  # the worker, and the process that forks
+    wanted = fields["workers"].default * fields["child_memory_limit"].default + parents
+    assert wanted <= size(containers(role)[role]["resources"]["limits"]["memory"])
+    output = fields["workers"].default * fields["child_output_limit"].default
+    scratch = next(item for item in pod(role)["volumes"] if item["name"] == "scratch")
+    assert output <= size(scratch["emptyDir"]["sizeLimit"]) / 2
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_there_is_time_to_give_a_row_back(role: str) -> None:
     grace = pod(role)["terminationGracePeriodSeconds"]
