@@ -1,7 +1,8 @@
 """Whether a process makes progress, and the HTTP endpoint that says so: /healthz, and /metrics beside it.
 
-A load may take hours, and does so in slices, in each of which its supervisor shows a sign of life. A thread that shows
-none for `stuck_after` hangs: in a call without an end, in a lock. Nothing but a restart helps it.
+A load may take hours. Signs of life come from what it waits for: each answer of a server, each slice of a child's run;
+no step has to give them. A thread that shows none for `stuck_after` hangs: in a call without an end, in a lock. Nothing
+but a restart helps it, and its row is no longer kept for it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ class Pulse:
         with self._lock:
             now = time.monotonic()
             return max([0.0, *(now - due for _, due in self._signs.values())])
+
+    def silence_of(self, thread: int) -> float:
+        """For how many seconds a thread has shown no sign of life; 0 for one that is not known."""
+        with self._lock:
+            now = time.monotonic()
+            return max(0.0, now - self._signs.get(thread, ("", now))[1])
 
     def stuck(self) -> list[str]:
         """One line about each thread that hangs: which, for how long, where."""

@@ -7,9 +7,9 @@ whose answer was lost, and drops the status of a refused POST.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
@@ -65,6 +65,8 @@ class Hsds:
     password: str | None = field(default=None, repr=False)
     bucket: str | None = None
     patience: float = PATIENCE_SECONDS
+    time_limit: float = READ_SECONDS  # for an answer to one request
+    alive: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)  # called after each answer
 
     def __post_init__(self) -> None:
         self._nodes: list[str] = []  # the data nodes that can be reached from here
@@ -79,7 +81,12 @@ class Hsds:
             self._session.auth = HTTPBasicAuth(self.username.encode(), self.password.encode())
 
     def clone(self) -> Hsds:
-        return Hsds(self.endpoint, self.username, self.password, self.bucket, self.patience)
+        """For another thread, whose signs of life are its own."""
+        return Hsds(self.endpoint, self.username, self.password, self.bucket, self.patience, self.time_limit)
+
+    def with_time_limit(self, seconds: float) -> Hsds:
+        """For another thread; a request is made once, and is over within so many seconds."""
+        return replace(self.clone(), patience=0.0, time_limit=seconds)
 
     def request(
         self,
@@ -118,10 +125,11 @@ class Hsds:
                     json=json_body,
                     data=data,
                     headers=headers,
-                    timeout=(CONNECT_SECONDS, READ_SECONDS),
+                    timeout=(min(CONNECT_SECONDS, self.time_limit), self.time_limit),
                 )
             except requests.RequestException as error:
                 raise Unavailable(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
+            self.alive()
             if answer.ok:
                 return answer
             raise self._refusal(method, path, domain, answer)

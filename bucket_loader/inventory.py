@@ -41,7 +41,7 @@ COLUMNS = np.dtype(
         ("filename", f"S{MAX_KEY_BYTES}"),
         ("loadstart", "i8"),
         ("loaddone", "i8"),
-        ("loadstatus", "i4"),  # exit status of hsload; -1 while it runs
+        ("loadstatus", "i4"),  # exit status of hsload; IN_WORK or ALONE while it runs
         ("loadpodname", "S253"),  # the longest name that Kubernetes gives
         ("diffstart", "i8"),
         ("diffdone", "i8"),
@@ -72,6 +72,8 @@ COLUMNS = np.dtype(
 CHUNK_ROWS = 1792
 READ_ROWS = 4 * CHUNK_ROWS
 READERS = 4  # requests under way at once while the whole table is read
+# the status of a row in work: who claims it after its worker died sees whether other files may have been the cause
+IN_WORK, ALONE = -1, -2
 NEAR = 64  # chunks around the front in which claims of an earlier life are looked for
 
 Rows = npt.NDArray[np.void]
@@ -126,12 +128,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one row until its lease runs out. `row` is the row as it was claimed."""
+    """The right to work on one row until its lease runs out. `row` is the row as it was claimed.
+
+    `taken_over`: its last worker died, or lost it.
+    """
 
     row: Row
     work: Work
     token: int
     table_id: str
+    taken_over: bool = False
 
     @property
     def attempt(self) -> int:
@@ -208,6 +214,10 @@ class Inventory:
 
     def clone(self, hsds: Hsds | None = None) -> Inventory:
         return Inventory(hsds or self._hsds.clone(), self.domain, self.table_id, self.dtype, self.chunk_rows)
+
+    def with_time_limit(self, seconds: float) -> Inventory:
+        """For another thread: a request of it is over within so many seconds, and is not repeated."""
+        return self.clone(self._hsds.with_time_limit(seconds))
 
     @property
     def _value(self) -> str:
@@ -351,7 +361,8 @@ class Inventory:
     def claim(self, work: Work, pod: str, lease: float, now: float | None = None) -> Claim | None:
         """Take one row that waits for this work, or whose worker has gone silent; None when none was found.
 
-        None does not prove that nothing is left: ask again after a pause.
+        An attempt that was cut off beside other files does not count: one of them may have killed the worker. None does
+        not prove that nothing is left: ask again after a pause.
         """
         now = time.time() if now is None else now
         hunt = self._hunt(work)
@@ -400,14 +411,13 @@ class Inventory:
             "lease": int(now + lease),
             work.column("start"): int(now),
             work.column("done"): 0,
-            work.column("status"): -1,
             work.column("podname"): _ascii(pod, 253),
         }
         if attempts is None:
             ready = f"({ready}) | ((state == {int(work.active)}) & (lease < {int(now)}))"
         else:
             ready = f"({ready}) & ({counter} == {attempts})"
-            values[counter] = attempts + 1
+            values |= {counter: attempts + 1, work.column("status"): IN_WORK}
         try:
             won = self._update(chunk, total, ready, values, limit=1, again=False)
         except Unavailable:
@@ -421,15 +431,21 @@ class Inventory:
             for row in others:
                 back = {"state": int(work.ready)} | ({} if attempts is None else {counter: attempts})
                 self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
-        claim = Claim(won[0], work, token, self.table_id)
         if attempts is not None:
-            return claim
+            return Claim(won[0], work, token, self.table_id)
+        # the status is as it was before: an active row has that of a worker that is gone
+        status = int(getattr(won[0], work.column("status")))
+        claim = Claim(won[0], work, token, self.table_id, taken_over=status in (IN_WORK, ALONE))
         # counted when the work starts: a file that kills its worker must count, too
-        attempt = claim.attempt + 1
-        if not self._update_own(claim, {counter: attempt}):
+        attempt = max(1, claim.attempt if status == IN_WORK else claim.attempt + 1)
+        counted: dict[str, Any] = {counter: attempt, work.column("status"): IN_WORK}
+        if not self._update_own(claim, counted):
             return None
-        counted: dict[str, Any] = {counter: attempt}
         return replace(claim, row=replace(claim.row, **counted))
+
+    def mark_alone(self, claim: Claim) -> bool:
+        """Note that no other file is in work beside this one; False when another worker has the row."""
+        return self._update_own(claim, {claim.work.column("status"): ALONE})
 
     def _find(self, chunk: int, total: int, token: int) -> list[Row]:
         """The rows of a chunk that hold a token, read without a condition."""

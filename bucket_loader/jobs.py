@@ -100,7 +100,9 @@ class LoadJob:
     def _load(self, claim: Claim, domain: str, before: SourceObject, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
         key, servers = claim.row.filename, self._servers
         try:
-            self._forget_old(claim, domain, keep_going)
+            with timed("delete"):
+                self._forget_old(claim, domain, keep_going)
+            _end_if_called_off(keep_going)
             servers.make_folder_of(domain, below=self._config.tgt_folder)
         except Conflict:
             return Outcome(State.LOAD_FAILED, 1, f"there is a folder {domain}/ where the domain should be")
@@ -186,6 +188,7 @@ class LoadJob:
         if lost:
             return self._named(key, domain, f"hsload left the domain with {lost}", budget, keep_going)
         if self._config.public_read:
+            _end_if_called_off(keep_going)
             # by the cluster's server: it then has the domain with these rights, and not one from before them
             cluster.make_public(domain)
         if cluster.root_of(domain) != root:
@@ -194,7 +197,8 @@ class LoadJob:
 
     def _named(self, key: str, domain: str, lost: str, budget: Budget, keep_going: KeepGoing) -> Judged:
         """What is missing, by the full comparison. It may be whole the next time: an answer may have been lost."""
-        judged = self._tools.verify(key, domain, budget, keep_going)
+        with timed("verify"):
+            judged = self._tools.verify(key, domain, budget, keep_going)
         reason = lost if judged.verdict is Verdict.GOOD else f"{lost}: {judged.reason}"
         return judged if judged.verdict is Verdict.CALLED_OFF else Judged(Verdict.TRY_AGAIN, 1, reason, judged.seconds)
 
@@ -268,14 +272,18 @@ class CheckJob:
         compared again.
         """
         method, budget = self._config.diff_method, Budget(self._config.diff_time_limit, "diff_time_limit")
-        by_hsdiff = None if method == "verify" else self._tools.diff(key, domain, budget, keep_going)
+        by_hsdiff = None
+        if method != "verify":
+            with timed("hsdiff"):
+                by_hsdiff = self._tools.diff(key, domain, budget, keep_going)
         if by_hsdiff and by_hsdiff.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if by_hsdiff and method == "hsdiff":
             good = by_hsdiff.verdict is Verdict.GOOD
             return replace(by_hsdiff, reason="PASSED by hsdiff" if good else f"hsdiff: {by_hsdiff.reason}")
         passed = by_hsdiff is not None and by_hsdiff.verdict is Verdict.GOOD
-        judged = self._tools.verify(key, domain, budget, keep_going, after_hsdiff=passed)
+        with timed("verify"):
+            judged = self._tools.verify(key, domain, budget, keep_going, after_hsdiff=passed)
         if judged.verdict is Verdict.CALLED_OFF:
             raise CalledOff
         if judged.verdict is Verdict.GOOD:

@@ -25,6 +25,7 @@ SHORTEST_SECRET = 6  # to mask a shorter one would mask half of the log
 MASK = "**********"
 
 _bound: ContextVar[Mapping[str, object]] = ContextVar("bound", default={})  # noqa: B039 - never changed in place
+_phase: ContextVar[Phase | None] = ContextVar("phase", default=None)
 
 
 def printable(text: str) -> str:
@@ -94,13 +95,42 @@ def bound(**values: object) -> Iterator[None]:
         _bound.reset(token)
 
 
+class Phase:
+    """The step that a thread is at, for others to see: its name, and for how many seconds."""
+
+    def __init__(self) -> None:
+        self._now = ("", time.monotonic())
+
+    @property
+    def step(self) -> str:
+        return self._now[0]
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._now[1]
+
+
+@contextmanager
+def phases() -> Iterator[Phase]:
+    """What this thread is at inside of the block, kept up to date by `timed`."""
+    phase = Phase()
+    token = _phase.set(phase)
+    try:
+        yield phase
+    finally:
+        _phase.reset(token)
+
+
 @contextmanager
 def timed(step: str) -> Iterator[None]:
     """Log in DEBUG how many seconds a step of a row's work took."""
     began = time.monotonic()
+    phase = _phase.get() or Phase()
+    before, phase._now = phase._now, (step, began)
     try:
         yield
     finally:
+        phase._now = before
         event(logging.DEBUG, "step", step=step, seconds=time.monotonic() - began)
 
 

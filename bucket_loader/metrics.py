@@ -40,6 +40,9 @@ class Metrics(Observer):
     def alive(self, rest: float = 0.0) -> None:
         self.pulse.beat(rest)
 
+    def silence(self, thread: int) -> float:
+        return self.pulse.silence_of(thread)
+
     def _info(self, name: str, text: str) -> Info:
         return Info(f"{PREFIX}_{name}", text, registry=self.registry)
 

@@ -23,6 +23,10 @@ class Observer:
     def alive(self, rest: float = 0.0) -> None:
         """This thread makes progress, and will now pause for `rest` seconds."""
 
+    def silence(self, thread: int) -> float:
+        """For how many seconds a thread (by its ident) has shown no sign of life."""
+        return 0.0
+
     def begins(self, work: Work) -> None:
         """A row was claimed."""
 

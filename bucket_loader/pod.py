@@ -58,7 +58,7 @@ def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | Chec
         workers = []
         for number in range(count):
             # sessions are not shared between threads: each worker has its own
-            servers = Servers(settings, Source(settings))
+            servers = Servers(settings, Source(settings, metrics.alive), metrics.alive)
             inventory = opened[0].clone(servers.cluster)
             name = settings.pod_name if count == 1 else f"{settings.pod_name}/{number}"
             workers.append(

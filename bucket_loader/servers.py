@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .config import Config
 from .hsds import Hsds
 from .source import Source
@@ -10,11 +12,13 @@ from .source import Source
 class Servers:
     """The cluster's HSDS and the pod's own (the same one, where the pod has none), and the source bucket."""
 
-    def __init__(self, config: Config, source: Source) -> None:
-        self.cluster = Hsds(config.hsds_endpoint, config.hs_username, config.password, config.tgt_bucket)
+    def __init__(self, config: Config, source: Source, alive: Callable[[], None] = lambda: None) -> None:
+        """`alive` is called after each answer of an HSDS: who waits for many of them makes progress."""
+        login = (config.hs_username, config.password, config.tgt_bucket)
+        self.cluster = Hsds(config.hsds_endpoint, *login, alive=alive)
         self.pod = self.cluster
         if config.working_endpoint != config.hsds_endpoint:
-            self.pod = Hsds(config.working_endpoint, config.hs_username, config.password, config.tgt_bucket)
+            self.pod = Hsds(config.working_endpoint, *login, alive=alive)
         self.source = source
         self._folders: set[str] = set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -48,8 +48,9 @@ class SourceObject:
 class Source:
     """The bucket, prefix and suffixes that the settings name. May be shared between threads."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, alive: Callable[[], None] = lambda: None) -> None:
+        """`alive` is called after each answer of the store, by the thread that asked."""
+        self._config, self._alive = config, alive
         self.bucket = config.src_bucket
         self.prefixes = config.src_prefix or ("",)
         core = botocore.session.get_session()
@@ -70,9 +71,11 @@ class Source:
             response_checksum_validation="when_required",
         )
         try:
-            return self._session.client("s3", endpoint_url=config.aws_s3_gateway, config=options)
+            client = self._session.client("s3", endpoint_url=config.aws_s3_gateway, config=options)
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise SourceError(f"the S3 settings cannot be used: {error}") from error
+        client.meta.events.register("after-call.s3", lambda **_: self._alive())
+        return client
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"

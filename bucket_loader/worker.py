@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable
 from enum import Enum
+from functools import partial
 
 from .config import Config
 from .hsds import HsdsError, Unavailable
 from .inventory import Claim, Inventory, InventoryError, Outcome
 from .jobs import Job, retry_or_fail
 from .judge import Judged, Verdict
-from .log import bind, bound, event, timed
+from .lease import Lease, Watched
+from .log import Phase, bind, bound, event, phases, timed
 from .observer import Ending, Observer
 from .shutdown import CalledOff, Stop
 from .slots import Slot, Slots
@@ -21,8 +23,6 @@ from .states import State
 
 SHORTEST_PAUSE = 0.5  # of a worker that found nothing; it doubles up to watchdog_sleep_time
 LONGEST_OUTAGE_PAUSE = 30.0
-RENEWALS_PER_LEASE = 4
-TRIES_PER_LEASE = 20  # at a renewal that fails
 SLOT_SECONDS = 0.5  # of waiting for a slot between two signs of life
 
 
@@ -47,7 +47,7 @@ class Worker:
         observer: Observer | None = None,
         slot: Slot | None = None,
     ) -> None:
-        self._job, self._inventory, self._config, self._stop, self._name = job, inventory, config, stop, name
+        self._job, self._inventory, self._config, self._stop, self.name = job, inventory, config, stop, name
         self._observer = observer or Observer()
         self._slot = slot or Slots(1).share()
         self.finished = 0
@@ -55,7 +55,7 @@ class Worker:
 
     def run(self, drain: bool = False, once: bool = False) -> None:
         """Work until told to stop; `drain`: until no row waits or is in work; `once`: one row at most."""
-        bind(pod=self._name)
+        bind(pod=self.name)
         self._take_up_again()
         try:
             self._work(drain, once)
@@ -88,7 +88,7 @@ class Worker:
     def _take_up_again(self) -> None:
         """Make what this pod held before its container was restarted free to be claimed at once."""
         try:
-            found = self._inventory.forget_claims(self._job.work, self._name)
+            found = self._inventory.forget_claims(self._job.work, self.name)
         except (HsdsError, InventoryError) as error:
             self._away("cannot look for earlier claims", error)
             return
@@ -101,24 +101,48 @@ class Worker:
         asked = time.monotonic()
         try:
             with timed("claim"):
-                claim = self._inventory.claim(self._job.work, self._name, self._config.lease_time)
+                claim = self._inventory.claim(self._job.work, self.name, self._config.lease_time)
         except (HsdsError, InventoryError) as error:
             return self._away("cannot claim", error)
         if claim is None:
             return Step.IDLE
-        with bound(key=claim.row.filename, row=claim.row.index, attempt=claim.attempt, pod=self._name):
-            if self._stop.requested:
-                # the claim was on its way: to begin what may have to be broken off would be a load for nothing
-                self._release(claim, "not begun")
-                return Step.WORKED
-            return self._work_on(claim, asked)
+        about = bound(key=claim.row.filename, row=claim.row.index, attempt=claim.attempt, pod=self.name)
+        with about, phases() as phase, self._lease(claim, asked, phase) as lease:
+            alone = claim.taken_over and not self._is_given_up(claim)
+            if alone:
+                event(logging.INFO, f"{claim.work.name} is tried alone", reason="its last worker died or lost it")
+            with self._slot.row(alone, partial(self._may_begin, lease)) as begun:
+                if begun:
+                    return self._work_on(claim, lease)
+            # the stop came, or the wish of another row to be alone, while the claim was on its way: to begin what may
+            # have to be broken off would be a load for nothing
+            self._slot.let_go()
+            self._release(claim, "not begun")
+            return Step.WORKED
 
-    def _work_on(self, claim: Claim, asked: float) -> Step:
+    def _lease(self, claim: Claim, asked: float, phase: Phase) -> Lease:
+        thread = threading.get_ident()
+        watched = Watched(phase, lambda: self._observer.silence(thread), self._config.stuck_after)
+        return Lease(self._inventory, claim, self._config.lease_time, asked, watched)
+
+    def _goes_on(self, lease: Lease) -> bool:
+        """Whether to go on with a row; makes no request."""
+        self._observer.alive()
+        return not self._stop.now and lease.held
+
+    def _may_begin(self, lease: Lease) -> bool:
+        return not self._stop.requested and self._goes_on(lease)
+
+    def _is_given_up(self, claim: Claim) -> bool:
+        """Only workers that died leave such a row: what ends otherwise is counted and ended by the job."""
+        return claim.taken_over and claim.attempt > self._config.max_attempts
+
+    def _work_on(self, claim: Claim, lease: Lease) -> Step:
         event(logging.INFO, f"{claim.work.name} begins", bytes=claim.row.size)
         self._observer.begins(claim.work)
         started = time.monotonic()
         try:
-            outcome = self._attempt(claim, asked)
+            outcome = self._attempt(claim, lease)
             with timed("finish"):
                 state = self._inventory.finish(claim, outcome)
         except CalledOff:
@@ -130,15 +154,19 @@ class Worker:
         self._report(claim, outcome, state, time.monotonic() - started)
         return Step.WORKED
 
-    def _attempt(self, claim: Claim, asked: float) -> Outcome:
+    def _attempt(self, claim: Claim, lease: Lease) -> Outcome:
         """What the job finds, or what stands in the way of asking it."""
         config = self._config
-        if claim.attempt > config.max_attempts:
-            # only workers that died leave such a row: what ends otherwise is counted and ended by the job
-            reason = f"given up: its worker died in each of {config.max_attempts} attempts (out of memory?)"
+        if self._is_given_up(claim):
+            reason = (
+                f"given up: its worker died in each of {config.max_attempts} attempts, with no other file in work "
+                "(out of memory?)"
+            )
             return Outcome(claim.work.failed, 1, reason)
+        if claim.taken_over and not self._inventory.mark_alone(claim):
+            raise CalledOff
         try:
-            return self._job.run(claim, self._heartbeat(claim, asked), self._slot.let_go)
+            return self._job.run(claim, partial(self._goes_on, lease), self._slot.let_go)
         except (CalledOff, Unavailable, SourceError):
             raise
         except Exception as error:
@@ -146,36 +174,6 @@ class Worker:
             event(logging.DEBUG, f"{claim.work.name} broke off", trace=True)
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, reason, 0), config)
-
-    def _heartbeat(self, claim: Claim, asked: float) -> Callable[[], bool]:
-        """A function that says whether to go on with a row, and renews its lease when that is due.
-
-        The lease counts from when the claim was `asked` for: its answer may have come, or have been heard, much later.
-        """
-        lease = self._config.lease_time
-        renewed = asked
-        due = renewed + lease / RENEWALS_PER_LEASE
-
-        def keep_going() -> bool:
-            nonlocal renewed, due
-            self._observer.alive()
-            if self._stop.now:
-                return False
-            now = time.monotonic()
-            if now >= due:
-                try:
-                    held = self._inventory.renew(claim, lease)
-                except (HsdsError, InventoryError) as error:
-                    event(logging.WARNING, "cannot renew the lease", error=error)
-                    due = now + lease / TRIES_PER_LEASE
-                else:
-                    if not held:
-                        return False
-                    renewed = now
-                    due = now + lease / RENEWALS_PER_LEASE
-            return now - renewed < lease  # without it, another worker may have begun
-
-        return keep_going
 
     def _nothing_left(self) -> bool:
         """Whether no row waits for this work, now or after a pause, and none is in it."""
@@ -189,16 +187,22 @@ class Worker:
 
     def _give_back(self, claim: Claim, why: str, started: float) -> None:
         """Release a row that was begun."""
-        self._observer.ends(claim.work, Ending.GIVEN_BACK, time.monotonic() - started, claim.row.size)
-        self._release(claim, why)
+        lost = self._release(claim, why) is None
+        ending = Ending.LOST if lost else Ending.GIVEN_BACK
+        self._observer.ends(claim.work, ending, time.monotonic() - started, claim.row.size)
 
-    def _release(self, claim: Claim, why: str) -> None:
+    def _release(self, claim: Claim, why: str) -> State | None:
+        """Give a row back; None when it is another worker's, or goes to another one when its lease is over."""
         try:
             state = self._inventory.release(claim)
         except (HsdsError, InventoryError) as error:
             event(logging.WARNING, "cannot give back", error=error, after=f"{self._config.lease_time:.0f}s")
-            return
-        event(logging.INFO, f"{claim.work.name} {why}", outcome=_label(state))
+            return None
+        if state is None:
+            event(logging.WARNING, f"{claim.work.name} lost its row", outcome=_label(state))
+        else:
+            event(logging.INFO, f"{claim.work.name} {why}", outcome=_label(state))
+        return state
 
     def _away(self, what: str, error: Exception) -> Step:
         event(logging.WARNING, what, error=error)

@@ -1,5 +1,5 @@
-"""A TCP proxy before a real server. It can lose an answer (the request is done), hold a request back, or give an
-answer that never ends: a byte now and then keeps every time limit of a client from running out."""
+"""A TCP proxy before a real server. It can lose an answer (the request is done), hold a request back or delay it, give
+another answer, or one that never ends: a byte now and then keeps every time limit of a client from running out."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class LossyProxy(socketserver.ThreadingTCPServer):
         self.hold: Callable[[bytes], bool] = lambda _: False  # which part of a request to hold back, once
         self.held, self.let_go = threading.Event(), threading.Event()
         self.dripping = threading.Event()
+        self.delay: Callable[[bytes], float] = lambda _: 0.0  # for how many seconds to keep a request before it goes on
+        self.instead: Callable[[bytes], bytes] = lambda _: b""  # the body of a 200 that is given in place of the answer
 
     @property
     def endpoint(self) -> str:
@@ -51,9 +53,14 @@ class _Handler(socketserver.BaseRequestHandler):
                         if request.startswith(start):
                             self.server.lose.remove(start)
                             lose = True
+                            break
                     if not self.server.held.is_set() and self.server.hold(request):
                         self.server.held.set()
                         self.server.let_go.wait(30)
+                    time.sleep(self.server.delay(request))
+                    if body := self.server.instead(request):
+                        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                        return self.request.sendall(head.encode() + body)
                     target.sendall(request)
                 answer = _receive(target)
                 if answer == b"":
