@@ -32,7 +32,10 @@ def add_options(made: argparse.ArgumentParser) -> None:
 
 
 def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
-    """Work until told to stop (or by --drain, --once until done); the exit status is 0."""
+    """Work until told to stop (or by --drain, --once until done).
+
+    The exit status is 0, or 1 when a worker ended by an error that nobody foresaw.
+    """
     metrics = WorkerMetrics(Pulse(settings.stuck_after))
     with (
         Stop(settings.shutdown_grace).on_signals() as stop,
@@ -64,13 +67,14 @@ def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | Chec
             workers.append(
                 Worker(job(settings, servers, tools), inventory, settings, stop, name, metrics, slots.share())
             )
+        broken = 0
         if len(workers) == 1:
             workers[0].run(options.drain, options.once)
         else:
-            _run_threads(workers, options, metrics)
+            broken = _run_threads(workers, options, metrics)
         done, failed = sum(worker.finished for worker in workers), sum(worker.failed for worker in workers)
-        event(logging.INFO, "stops", done=done, failed=failed)
-    return 0
+        event(logging.INFO, "stops", done=done, failed=failed, broken=broken or None)
+    return 1 if broken else 0
 
 
 def _threads(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
@@ -80,10 +84,20 @@ def _threads(options: argparse.Namespace, settings: Config, job: type[LoadJob | 
     return 2 * settings.workers if job.lets_go else settings.workers
 
 
-def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: WorkerMetrics) -> None:
+def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: WorkerMetrics) -> int:
+    """Run each worker in a thread; returns how many of them ended by an error that nobody foresaw."""
+    errors: list[Exception] = []
+
     def run(worker: Worker) -> None:
-        worker.run(options.drain, options.once)
-        metrics.pulse.end()  # not after an error that nobody foresaw: that thread is missed
+        try:
+            worker.run(options.drain, options.once)
+        except Exception as error:
+            # said at once: the others may go on for days, and this thread is missed by the pulse
+            event(logging.ERROR, "a worker broke off", error=f"{type(error).__name__}: {error}", pod=worker.name)
+            event(logging.DEBUG, "broke off", trace=True)
+            errors.append(error)
+        else:
+            metrics.pulse.end()
 
     threads = [
         threading.Thread(target=run, args=(worker,), name=f"worker {number}") for number, worker in enumerate(workers)
@@ -95,6 +109,7 @@ def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: Wo
         while thread.is_alive():
             metrics.alive()
             thread.join(0.5)
+    return len(errors)
 
 
 def watch(options: argparse.Namespace, settings: Config) -> int:
