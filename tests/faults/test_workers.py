@@ -163,14 +163,11 @@ def test_a_file_that_kills_its_loader_every_time(drill: Drill, tmp_path: Path) -
     tool.chmod(0o755)
     inventory = drill.prepare(4)
     with ExitStack() as stack:
-        for _ in range(12):
+        while inventory.row(1).state is not State.LOAD_FAILED:
             loader = drill.start(stack, "loader.py", "pod-0", hsload=tool, workers=4)
-            drill.wait(lambda p=loader: p.poll() is not None or len(drill.in_state(inventory, State.LOADED)) == 3)
-            time.sleep(1)
-            if inventory.row(1).state is State.LOAD_FAILED:
-                break
-            if loader.poll() is not None:
-                drill.injected += 1
+            drill.wait(lambda p=loader: p.poll() is not None or inventory.row(1).state is State.LOAD_FAILED)
+            drill.injected += loader.poll() is not None
+        drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 3)
     assert drill.injected == 4, drill.log("pod-0")  # once beside others, which does not count
     rows = drill.check(failed=frozenset({"file-001.h5"}))
     assert "its worker died in each of 3 attempts" in rows["file-001.h5"].loadreason
