@@ -2,71 +2,62 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from pathlib import Path
 
 import pytest
 
 from tests import files
-from tests.world import ROOT, World
+from tests.world import World
 
 pytestmark = pytest.mark.servers
 
-# the loader, with a defect in it: of the threads up to a number, one step breaks off
-DEFECT = """
-import sys, threading
-sys.path.insert(0, {root!r})
-from bucket_loader import worker
-from loader import main
-whole, lock, left = worker.Worker.step, threading.Lock(), [{times}]
-def step(self):
-    with lock:
-        left[0] -= 1
-        if left[0] >= 0:
-            raise KeyError("no such\\nthing")
-    return whole(self)
-worker.Worker.step = step
-sys.exit(main(sys.argv[1:]))
+# the loader, with a defect in it: the first claims, of so many threads, raise what nobody foresaw
+DEFECTIVE = """
+import itertools, sys
+from bucket_loader import cli, inventory
+
+calls, claim = itertools.count(), inventory.Inventory.claim
+
+
+def defective(*arguments):
+    if next(calls) < {count}:
+        raise KeyError("value")
+    return claim(*arguments)
+
+
+if __name__ == "__main__":
+    inventory.Inventory.claim = defective
+    sys.exit(cli.run("load"))
 """
 
 
-@contextmanager
-def breaking(world: World, times: int) -> Iterator[subprocess.Popen[str]]:
+def defective(folder: Path, count: int) -> str:
+    script = folder / "defective_loader.py"
+    script.write_text(DEFECTIVE.format(count=count))
+    return str(script)
+
+
+def test_a_loader_whose_threads_break_off_says_why_and_ends_with_1(world: World, tmp_path: Path) -> None:
+    world.ok("make_inventory.py")
+    done = world.run(defective(tmp_path, 100), timeout=60)
+    threads = 2  # one loads, one waits for a flush
+    assert done.returncode == 1, done.stdout
+    said = [line for line in done.stdout.splitlines() if " ERROR a worker broke off: " in line]
+    assert len(said) == threads and all("KeyError: 'value'" in line for line in said), done.stdout
+    assert f"stops done=0 failed=0 broken={threads} " in done.stdout
+
+
+def test_one_thread_that_breaks_off_is_said_at_once_and_the_others_go_on(world: World, tmp_path: Path) -> None:
     for number in range(3):
         world.put(f"{number}.h5", files.GOOD["scalar.h5"])
     world.ok("make_inventory.py")
     world.ok("watcher.py", "--once")
-    program = DEFECT.format(root=str(ROOT), times=times)
-    argv = [sys.executable, "-c", program, "--drain", "--workers=1"]
-    with subprocess.Popen(
-        argv, env=world.env(), cwd=world.servers.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as loader:
-        try:
-            yield loader
-        finally:
-            loader.kill()
-
-
-def test_a_loader_whose_threads_break_off_says_why_and_ends_with_1(world: World) -> None:
-    with breaking(world, 2) as loader:  # one loads, one waits for a flush
-        out = loader.communicate(timeout=60)[0]
-    assert loader.returncode == 1, out
-    said = [line for line in out.splitlines() if " ERROR a worker broke off: KeyError: 'no such\\nthing' " in line]
-    assert len(said) == 2, out
-    assert "stops done=0 failed=0 broken=2 " in out and "Traceback" not in out
-
-
-def test_one_thread_that_breaks_off_is_said_at_once_and_the_others_go_on(world: World) -> None:
-    with breaking(world, 1) as loader:
+    with world.running(defective(tmp_path, 1), "--drain") as loader:
+        out, deadline = "", time.monotonic() + 60
         assert loader.stdout is not None
-        out = ""
-        for line in loader.stdout:
-            out += line
-            if "a worker broke off" in line:
-                break
-        assert loader.poll() is None, out
+        while "a worker broke off" not in out and time.monotonic() < deadline:
+            out += loader.stdout.readline()
+        assert loader.poll() is None, "it is said while the others work"
         out += loader.communicate(timeout=100)[0]
     assert loader.returncode == 1 and out.count("load ended") == 3, out
-    assert "stops done=3 failed=0 broken=1 " in out
