@@ -31,7 +31,7 @@ import numpy as np
 from .demo import ROOT, SUFFIXES, terminable
 from .hsds import Hsds
 from .hsds_config import FOR_LOADING
-from .local_servers import HsdsServer, S3Server, ServerFailed
+from .local_servers import POD_SETTINGS, HsdsServer, S3Server, ServerFailed
 from .verify import Domain, Trouble, verify
 
 USER = "admin"
@@ -56,10 +56,11 @@ class Found:
 
 
 class Bench:
-    """Servers and a login, for as many surveys as wanted."""
+    """Servers and a login, for as many surveys as wanted. What is checked is read by an HSDS that loads nothing."""
 
-    def __init__(self, root: Path, s3: S3Server, hsds: HsdsServer, password: str) -> None:
-        self._root, self._s3, self._hsds, self._password, self._surveys = root, s3, hsds, password, 0
+    def __init__(self, root: Path, s3: S3Server, hsds: HsdsServer, fresh: HsdsServer, password: str) -> None:
+        self._root, self._s3, self._hsds, self._fresh, self._password = root, s3, hsds, fresh, password
+        self._surveys = 0
 
     @classmethod
     @contextmanager
@@ -69,8 +70,12 @@ class Bench:
             root = Path(folder)
             with S3Server(root) as s3:
                 s3.make_bucket("target")
-                with HsdsServer(root, s3, "target", {USER: password}, settings=FOR_LOADING) as hsds:
-                    yield cls(root, s3, hsds, password)
+                login = {USER: password}
+                with (
+                    HsdsServer(root, s3, "target", login, settings=FOR_LOADING) as hsds,
+                    HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS) as fresh,
+                ):
+                    yield cls(root, s3, hsds, fresh, password)
 
     def survey(
         self, files: Mapping[str, Path], link: bool, time_limit: int, inspect: Inspect | None = None
@@ -90,7 +95,8 @@ class Bench:
             ("loader.py", "--drain"),
             ("differ.py", "--drain"),
         ):
-            self._call(script, arguments, env)
+            own = {"HSDS_LOCAL": self._fresh.endpoint} if script == "differ.py" else {}
+            self._call(script, arguments, env | own)
         rows = [json.loads(line) for line in self._call("dump_inventory.py", ["--json"], env).splitlines()]
         found = []
         for row in sorted(rows, key=lambda row: str(row["filename"]).lower()):
@@ -99,7 +105,7 @@ class Bench:
             if item.is_verified:
                 item.notes = self._notes(files[name], folder + name)
                 if inspect:
-                    inspect(files[name], folder + name, self._hsds, self._password)
+                    inspect(files[name], folder + name, self._fresh, self._password)
             found.append(item)
         return found
 
@@ -141,7 +147,7 @@ class Bench:
     def _notes(self, path: Path, domain: str) -> Counter[str]:
         # as the loader reads it: by its path, HDF5 refuses a file whose writer did not close it
         with (
-            Domain(self._hsds.endpoint, domain, USER, self._password) as opened,
+            Domain(self._fresh.endpoint, domain, USER, self._password) as opened,
             path.open("rb") as stream,
             h5py.File(stream, "r") as source,
         ):

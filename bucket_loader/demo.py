@@ -1,6 +1,6 @@
 """`make demo`: the whole job on this machine, with real servers, real files and the real scripts as processes.
 
-An S3 server, the cluster's HSDS and a pod's own HSDS run on temporary storage. A bucket is filled, then
+An S3 server, the cluster's HSDS, and a loader's and a differ's own run on temporary storage. A bucket is filled, then
 make_inventory, a watcher, loaders and a differ work until every row is finished.
 """
 
@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import progress
 from .hsds import Hsds
 from .inventory import Inventory
-from .local_servers import POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from .local_servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
 from .log import printable
 from .report.summary import Summary, summarize
 from .report.terminal import summary_table
@@ -97,12 +97,12 @@ class Pods:
         command = [sys.executable, str(ROOT / script), *arguments]
         return subprocess.run(command, env=self._env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
 
-    def start(self, script: str, name: str) -> None:
+    def start(self, script: str, name: str, **settings: str) -> None:
         with (self._folder / f"{name}.log").open("wb") as log:
             self._running.append(
                 subprocess.Popen(
                     [sys.executable, str(ROOT / script)],
-                    env=self._env | {"POD_NAME": name},
+                    env=self._env | {"POD_NAME": name} | settings,
                     cwd=ROOT,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -150,16 +150,20 @@ def run(files: Path | None, console: Console) -> int:
     password = secrets.token_urlsafe(12)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsds-demo-")))
-        console.print("starting an S3 server, the cluster's HSDS and a pod's own HSDS")
+        console.print("starting an S3 server, the cluster's HSDS, and a loader's and a differ's own")
         s3 = stack.enter_context(S3Server(folder))
         for bucket in ("source", "target"):
             s3.make_bucket(bucket)
         cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster")
-        pod = HsdsServer(folder, s3, "target", {USER: password}, "pod", POD_SETTINGS)
-        cluster.start()
-        stack.callback(cluster.stop)
-        stack.enter_context(pod)
-        cluster.wait_ready()
+        pod, checker = (
+            HsdsServer(folder, s3, "target", {USER: password}, name, settings)
+            for name, settings in (("loader", LOADER_SETTINGS), ("differ", POD_SETTINGS))
+        )
+        for server in (cluster, pod, checker):
+            stack.callback(server.stop)
+            server.start()
+        for server in (cluster, pod, checker):
+            server.wait_ready()
         if files is None:
             files = folder / "samples"
             for name in ("climate", "detector"):
@@ -176,7 +180,8 @@ def run(files: Path | None, console: Console) -> int:
         pods.start("watcher.py", "watcher")
         for number in range(LOADERS):
             pods.start("loader.py", f"loader-{number}")
-        pods.start("differ.py", "differ-0")
+        # what it reads comes from storage: the loader's HSDS would answer from memory
+        pods.start("differ.py", "differ-0", HSDS_LOCAL=checker.endpoint)
         inventory = Inventory.open(hsds, INVENTORY)
         summary = _follow(inventory, pods, console)
         pods.stop()

@@ -200,6 +200,16 @@ class Hsds:
             self._nodes = [url for url in urls if _start_time(url)]
         return {url: _start_time(url) for url in self._nodes}
 
+    def reads_from_storage(self, since: int) -> bool:
+        """Whether what the data nodes tell of a domain that was in storage at `since` (epoch seconds) is from there.
+
+        A node remembers what it was given to store, also where storage has it otherwise. One that was asked to store
+        nothing since it was started, or that was started after `since`, was not given it. False where a node cannot be
+        reached.
+        """
+        urls = self.request("GET", "/about").json().get("dn_urls") or []
+        return bool(urls) and all(_was_not_given(_info(url), since) for url in urls)
+
     # -- folders and domains ------------------------------------------------------------------------------------------
 
     def root_of(self, domain: str) -> str | None:
@@ -251,12 +261,30 @@ class Hsds:
         self.request("PUT", "/", domain, json_body={"flush": 1})
 
 
+def _info(url: str) -> dict[str, Any]:
+    """What a data node says of itself; empty when it cannot be reached."""
+    try:
+        said = requests.get(f"{url}/info", timeout=(2, 10)).json()
+    except (requests.RequestException, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
 def _start_time(url: str) -> int:
     """When a data node was started, in epoch seconds; 0 when it cannot be reached."""
     try:
-        return int(requests.get(f"{url}/info", timeout=(2, 10)).json()["node"]["start_time"])
-    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return int(_info(url)["node"]["start_time"])
+    except (ValueError, KeyError, TypeError):
         return 0
+
+
+def _was_not_given(info: Mapping[str, Any], since: int) -> bool:
+    try:
+        if int(info["node"]["start_time"]) > since:
+            return True
+        return int(info["req_count"]["PUT"]) == 0
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _cause(error: requests.RequestException) -> str:

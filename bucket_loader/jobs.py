@@ -26,6 +26,11 @@ from .tools import Tools
 KeepGoing = Callable[[], bool]
 LetGo = Callable[[], None]
 FLUSH_SECONDS = 600.0
+# why a row whose comparison found nothing is not verified
+NOT_PROVEN = (
+    "no difference, but not proven: HSDS at {} may have told what it remembers of the load, not what is in storage;"
+    " restart its data nodes, or set hsds_local to one that loads nothing, and check again"
+)
 
 
 class Job(Protocol):
@@ -261,6 +266,8 @@ class CheckJob:
         if self._replaced(claim):
             return Outcome(State.NEW, 0, "the source changed while it was checked")
         if judged.verdict is Verdict.GOOD:
+            if not self._servers.pod.reads_from_storage(row.loaddone):
+                return Outcome(State.CHECK_FAILED, 1, NOT_PROVEN.format(self._servers.pod.endpoint))
             return Outcome(State.VERIFIED, 0, judged.reason)
         return retry_or_fail(claim, judged, self._config)
 

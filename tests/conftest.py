@@ -1,4 +1,4 @@
-"""Real servers for the tests: one S3 server, the cluster's HSDS and a pod's own HSDS, started once per run."""
+"""Real servers for the tests: one S3 server, the cluster's HSDS, a loader's and a differ's own, once per run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         with (
             HsdsServer(root, s3, "target", {USER: PASSWORD, "reader": "reader-word"}, "cluster") as cluster,
             HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", POD_SETTINGS) as pod,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS) as checker,
         ):
-            yield Servers(root, s3, cluster, pod)
+            yield Servers(root, s3, cluster, pod, checker)
 
 
 @pytest.fixture

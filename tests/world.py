@@ -31,6 +31,7 @@ class Servers:
     s3: S3Server
     cluster: HsdsServer
     pod: HsdsServer
+    checker: HsdsServer  # of the differs: what it reads comes from storage, not from the memory of the load
 
 
 @dataclass
@@ -81,6 +82,12 @@ class World:
         }
         return env | {key.upper(): str(value) for key, value in self.settings.items()}
 
+    def _env_of(self, script: str, env: Mapping[str, str] | None) -> dict[str, str]:
+        own = {"HSDS_LOCAL": self.servers.checker.endpoint} if script == "differ.py" else {}
+        if "hsds_local" in self.settings:
+            own = {}
+        return self.env() | own | dict(env or {})
+
     def _config_dir(self) -> Path:
         folder = self.servers.root / "no-config"
         folder.mkdir(exist_ok=True)
@@ -120,7 +127,7 @@ class World:
         """Run a script to its end. No test may see a stack trace: no user may."""
         done = subprocess.run(
             [sys.executable, str(ROOT / script), *arguments],
-            env=self.env() | dict(env or {}),
+            env=self._env_of(script, env),
             cwd=self.servers.root,
             input=stdin or "",
             capture_output=True,
@@ -141,7 +148,7 @@ class World:
     ) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / script), *arguments],
-            env=self.env() | dict(env or {}),
+            env=self._env_of(script, env),
             cwd=self.servers.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
