@@ -23,7 +23,7 @@ import numpy as np
 
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory import Inventory
-from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer, S3Server
+from bucket_loader.local_servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server
 from bucket_loader.states import State
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +84,7 @@ class Stage:
     s3: S3Server
     cluster: HsdsServer
     pod: HsdsServer
+    checker: HsdsServer
 
     @property
     def hsds(self) -> Hsds:
@@ -139,7 +140,8 @@ class Stage:
         """Check what is loaded, with the differ; seconds from its first row to its last."""
         for row in loaded.inventory.rows():
             assert row.state is State.LOADED or loaded.inventory.put_back(row, State.LOADED)
-        log = _lines(self._run([sys.executable, str(ROOT / "differ.py"), "--drain"], loaded.env))
+        env = loaded.env | {"HSDS_LOCAL": self.checker.endpoint}
+        log = _lines(self._run([sys.executable, str(ROOT / "differ.py"), "--drain"], env))
         assert loaded.inventory.counts()[State.VERIFIED], log
         first = min(_time(line) for line in log if line["event"] == "check begins")
         return max(_time(line) for line in log if line["event"] == "check ended") - first
@@ -171,5 +173,6 @@ def stage(settings: Mapping[str, object] = LOADER_SETTINGS) -> Iterator[Stage]:
         with (
             HsdsServer(root, s3, "target", {USER: PASSWORD}, "cluster") as cluster,
             HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", settings) as pod,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS) as checker,
         ):
-            yield Stage(root, s3, cluster, pod)
+            yield Stage(root, s3, cluster, pod, checker)

@@ -41,6 +41,9 @@ def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | Chec
         Stop(settings.shutdown_grace).on_signals() as stop,
         served(settings.metrics_port, metrics.pulse, metrics.registry),
     ):
+        if job is CheckJob and settings.working_endpoint == settings.hsds_endpoint:
+            told = "one that loads nothing, in hsds_local, proves more: what loaded a file answers from memory"
+            event(logging.WARNING, "checks by the HSDS of hsds_endpoint", hint=told)
         tools = Tools(settings, Source(settings))
         warm.get_ready()
         opened: list[Inventory] = []
