@@ -5,6 +5,7 @@
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
 #   make faults           what happens when things die
+#   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
 #   make bench            against the loop with xargs    make bench-scale    tables of a million rows
 #   make browser          Chromium, for the tests of the report page
 #   make screens          the pictures of the README
@@ -21,11 +22,15 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
 # uv installs in seconds what pip resolves and builds in minutes; this one version, so that the lock reads the same
 UV_VERSION := 0.13.9
 FILES ?=
+FUZZ_SECONDS ?= 1200
+# other cases every day
+FUZZ_SEED ?= $(shell date +%Y%m%d)
+CASE ?=
 
-.PHONY: help setup demo test check corpus compatibility faults e2e screens browser bench bench-scale lint lock clean
+.PHONY: help setup demo test check corpus compatibility faults fuzz e2e screens browser bench bench-scale lint lock clean
 
 help:
-	@sed -n '2,12s/^# *//p' Makefile
+	@sed -n '2,13s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -65,6 +70,13 @@ compatibility: $(READY)
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)
 	@timeout 3000 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal tests/faults
+
+# thousands of damaged files through the children of a worker, some of them through a loader and a differ; and damaged
+# answers of HSDS to the comparison
+fuzz: $(READY)
+	$(if $(CASE),,@FUZZ_ANSWERS=1000 timeout 900 $(BIN)/python -m pytest -n0 -q tests/fuzz/test_answers.py)
+	@timeout $$(($(FUZZ_SECONDS) + 1800)) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) \
+		$(if $(CASE),--case "$(CASE)")
 
 # image and manifests in real containers; says why when it cannot
 e2e: $(READY)
