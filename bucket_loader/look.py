@@ -23,7 +23,7 @@ from .linkable import is_copied, obstacle, refusal, swelling, unkept
 from .log import clear_line, printable
 from .oversize import MAX_DEPTH, SizeLimits, too_large_a_chunk, too_long_a_name, too_much_unwritten, unwritten_bytes
 from .repair import spoiled
-from .unlike import source_elsewhere, turned
+from .unlike import source_elsewhere, torn, turned
 from .verify.source import Item, attribute_names, attributes, decode, objects
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
@@ -82,7 +82,7 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
                 # what is copied although links are wanted is copied with its filters
                 hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
             lost = lost or unkept(path, item.id)
-            swells = swells or swelling(path, item.id)
+            swells = swells or swelling(path, item.id) or torn(path, item.id)
             if swells and is_copied(item.id):
                 refused = refused or swells
         if refused:

@@ -8,7 +8,7 @@ from .verify import datatypes
 from .verify.datatypes import Type
 from .verify.source import Identifier
 
-_NESTING = (h5py.h5t.COMPOUND, h5py.h5t.ARRAY, h5py.h5t.VLEN)
+_NESTING = {h5py.h5t.COMPOUND, h5py.h5t.ARRAY, h5py.h5t.VLEN, getattr(h5py.h5t, "COMPLEX", h5py.h5t.COMPOUND)}
 _MOST_LINKS = 64  # followed for one path, of which a loop of soft links has no end
 
 
@@ -19,12 +19,32 @@ def turned(what: str, kind: h5py.h5t.TypeID) -> str:
     return f"{what} has complex numbers of big-endian order: hsload would write them little-endian"
 
 
+def torn(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    """Why a dataset's values cannot be copied; an empty text when they can. They are read right through a link.
+
+    hsload writes a complex number that is a member of a compound with its real part twice.
+    """
+    form = datatypes.from_hdf5(dataset.get_type())
+    if any(map(_has_complex, datatypes.parts(form))):
+        return f"dataset {path} has complex numbers inside of {form['class']}s, which hsload writes with other values"
+    return ""
+
+
+def _part_of_complex(form: Type) -> Type | None:
+    """The type of both parts of a complex number, as h5py knows one; None for any other type."""
+    if form["class"] != "compound" or [member["name"] for member in form["members"]] != ["r", "i"]:
+        return None
+    real, imaginary = (member["type"] for member in form["members"])
+    return real if real == imaginary and real["class"] == "float" else None
+
+
+def _has_complex(form: Type) -> bool:
+    return _part_of_complex(form) is not None or any(map(_has_complex, datatypes.parts(form)))
+
+
 def _has_turned(form: Type) -> bool:
-    if form["class"] == "compound" and [member["name"] for member in form["members"]] == ["r", "i"]:
-        real, imaginary = (member["type"] for member in form["members"])
-        if real == imaginary and real["class"] == "float" and real.get("order") == "BE":
-            return True
-    return any(map(_has_turned, datatypes.parts(form)))
+    part = _part_of_complex(form)
+    return (part is not None and part["order"] == "BE") or any(map(_has_turned, datatypes.parts(form)))
 
 
 def source_elsewhere(dataset: h5py.h5d.DatasetID) -> str:

@@ -75,6 +75,11 @@ def from_hdf5(tid: h5py.h5t.TypeID) -> Type:
             for i in range(tid.get_nmembers())
         ]
         return {"class": "compound", "size": tid.get_size(), "members": members}
+    if kind == getattr(h5py.h5t, "COMPLEX", None):
+        # HDF5 2.0's own; of the same bytes as the compound that h5py made of complex numbers before
+        part = from_hdf5(tid.get_super())
+        members = [{"name": name, "offset": at * part["size"], "type": part} for at, name in enumerate("ri")]
+        return {"class": "compound", "size": tid.get_size(), "members": members}
     if kind == h5py.h5t.ENUM:
         names = {_text(tid.get_member_name(i)): tid.get_member_value(i) for i in range(tid.get_nmembers())}
         return {"class": "enum", "base": from_hdf5(tid.get_super()), "members": names}
