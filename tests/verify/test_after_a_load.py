@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from h5pyd._apps.utillib import load_file
 
-from bucket_loader.counts import count, crawl, of_domain
+from bucket_loader.counts import Counts, count, crawl, of_domain
 from bucket_loader.hsds import Hsds
 from bucket_loader.look import look
 from bucket_loader.repair import main
@@ -29,6 +29,21 @@ def test_a_good_copy_has_as_many_of_each_as_its_file(base_file, base_domains, hs
         assert of_domain(hsds, name)[1] == expected
         one_by_one = crawl(hsds, name, hsds.root_of(name))  # HSDS hands out up to 500 objects at once
         assert count(one_by_one) == expected
+
+
+def test_many_objects_are_counted_with_few_requests(verify_servers, hsds, monkeypatch):
+    with verify_servers.open("/home/admin/many.h5", "w") as domain:
+        inner = domain.create_group("an inner % group/ü")
+        for number in range(600):
+            inner.create_group(f"{number}")
+        inner["1"].attrs["a"], inner["back"] = 1, domain["/"]
+    asked = []
+    request = hsds.request
+    monkeypatch.setattr(hsds, "request", lambda *args, **options: asked.append(args) or request(*args, **options))
+    _, counts = of_domain(hsds, "/home/admin/many.h5")
+    assert counts == Counts(groups=603, links=603, attributes=1)
+    # what HSDS hands out at once, the root, the two groups below it, and two for the 600
+    assert len(asked) <= 6, asked
 
 
 def test_an_object_that_is_linked_to_and_not_there_is_notcounted(verify_servers, hsds):
