@@ -23,7 +23,6 @@ _NAMES = {h5py.h5z.FILTER_DEFLATE: "deflate", h5py.h5z.FILTER_SHUFFLE: "shuffle"
 # the request to its data node, whose HTTP server refuses a line of more than 8,190 bytes
 _LISTED_CHUNKS, _MERGED_BYTES, _LINE_BYTES = 10, 1 << 20, 8190
 _REST_OF_LINE = 600
-_COPIED_BYTES = 256 << 20  # a chunk that a data node can be expected to hold
 _UNSET = len("0:0:")  # of a chunk without data
 _PIECE_BYTES = 4 << 20  # what HSDS cuts a contiguous dataset into has fewer: its `max_chunk_size`
 
@@ -182,7 +181,7 @@ def _merged(chunk: tuple[int, ...], shape: tuple[int, ...], item: int) -> tuple[
     return tuple(out)
 
 
-def swelling(path: str, dataset: h5py.h5d.DatasetID) -> str:
+def swelling(path: str, dataset: h5py.h5d.DatasetID, limit: int = 128 << 20) -> str:
     """Why a dataset cannot be copied; an empty text when it can.
 
     HSDS 0.9.4 gives a dataset with small chunks larger ones, and takes for a dimension that can grow to a limit the
@@ -197,7 +196,7 @@ def swelling(path: str, dataset: h5py.h5d.DatasetID) -> str:
     if len(chunk) == 1:  # hsload's part
         chunk = _merged(chunk, shape, item)
     size = math.prod(_copied(list(chunk), shape, maxshape_of(dataset.get_space()), item)) * item
-    if size <= _COPIED_BYTES:
+    if size <= limit:
         return ""
     return f"dataset {path} may grow to {maxshape_of(dataset.get_space())}: HSDS makes a chunk of {size:,} bytes for it"
 

@@ -21,7 +21,16 @@ from .answering import answered, open_source, parser
 from .counts import Counts
 from .linkable import is_copied, obstacle, refusal, swelling, unkept
 from .log import clear_line, printable
-from .oversize import MAX_DEPTH, SizeLimits, too_large_a_chunk, too_long_a_name, too_much_unwritten, unwritten_bytes
+from .oversize import (
+    MAX_DEPTH,
+    MAX_MEMBERS,
+    SizeLimits,
+    Unwritten,
+    too_large_a_chunk,
+    too_long_a_name,
+    too_many_members,
+    too_much_unwritten,
+)
 from .repair import spoiled
 from .unlike import source_elsewhere, torn, turned
 from .verify.source import Item, attribute_names, attributes, decode, objects
@@ -62,27 +71,32 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
     """
     numbers = dict.fromkeys(asdict(Counts()), 0)
     refused = hindered = swells = lost = ""
-    again = unwritten = 0
-    for item in objects(file):
+    again = 0
+    unwritten = Unwritten(file, limits.unwritten)
+    for item in objects(file, MAX_MEMBERS):
         numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
         numbers["links"] += len(item.links)
-        numbers["attributes"] += h5py.h5a.get_num_attrs(item.id)
+        count = h5py.h5a.get_num_attrs(item.id)
+        numbers["attributes"] += count
+        path = item.place.told
+        # first of all: what is refused for its number is not to be listed
+        if refused := too_many_members(path, item.link_count + count):
+            break
         again += sum(1 for _ in spoiled(item.id)) + item.to_root
         refused = _unnameable(item) or _turned(item)
         if item.kind == "dataset" and not refused:
-            path = printable(item.path)
-            unwritten += unwritten_bytes(item.id)
+            unwritten.add(item.id)
             refused = (
                 refusal(path, item.id)
                 or _elsewhere(path, item.id)
                 or too_large_a_chunk(path, item.id, limits.chunk)
-                or too_much_unwritten(path, unwritten, limits.unwritten)
+                or too_much_unwritten(path, unwritten.size, limits.unwritten)
             )
             if linked and not refused:
                 # what is copied although links are wanted is copied with its filters
                 hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
             lost = lost or unkept(path, item.id)
-            swells = swells or swelling(path, item.id) or torn(path, item.id)
+            swells = swells or swelling(path, item.id, limits.chunk) or torn(path, item.id)
             if swells and is_copied(item.id):
                 refused = refused or swells
         if refused:
@@ -92,7 +106,7 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
 
 def _turned(item: Item) -> str:
     """Why the type of an object or of one of its attributes would be written in another byte order, or nothing."""
-    path = printable(item.path)
+    path = item.place.told
     if item.kind != "group":
         told = turned(f"{item.kind} {path}", item.id.get_type() if item.kind == "dataset" else item.id)
         if told:
@@ -113,15 +127,13 @@ def _elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
 def _unnameable(item: Item) -> str:
     """Why the names of an object's attributes or links could not be written; an empty text when they can."""
     if item.place.depth > MAX_DEPTH:
-        return (
-            f"object {printable(item.path)[:100]}… lies {item.place.depth:,} levels deep: {MAX_DEPTH:,} can be loaded"
-        )
+        return f"object {item.place.told} lies {item.place.depth:,} levels deep: {MAX_DEPTH:,} can be loaded"
     for what, names in (("attribute", map(decode, attribute_names(item.id))), ("link", item.links)):
         for name in names:
-            if long := too_long_a_name(f"{printable(item.path)[:100]} has a {what}", name):
+            if long := too_long_a_name(f"{item.place.told} has a {what}", name):
                 return long
             if _CUT.search(name):
-                return f"{what} {printable(name)} of {printable(item.path)}: hsload would write it under another name"
+                return f"{what} {printable(name)} of {item.place.told}: hsload would write it under another name"
     return ""
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from bucket_loader import oversize
 from bucket_loader.look import Look, look
 from bucket_loader.oversize import SizeLimits
 from bucket_loader.verify.source import objects
@@ -159,7 +161,7 @@ def test_deep_groups_are_refused_without_being_walked_to_their_end(tmp_path: Pat
         for _ in range(9_000):
             group = h5py.h5g.create(group, b"g")
     refusal = looked(tmp_path / "deep.h5").refusal
-    assert "lies 1,001 levels deep: 1,000 can be loaded" in refusal and len(refusal) < 300
+    assert "lies 201 levels deep: 200 can be loaded" in refusal and len(refusal) < 300
 
 
 def test_cycles_and_shared_objects_are_met_once(tmp_path: Path) -> None:
@@ -175,3 +177,67 @@ def test_cycles_and_shared_objects_are_met_once(tmp_path: Path) -> None:
         ("/a/b", "group"),
         ("/again/data", "dataset"),
     ]
+
+
+@pytest.mark.timeout(120)
+def test_chunks_that_nobody_wrote_are_not_counted_one_by_one(tmp_path: Path) -> None:
+    """One byte in the last of 2³¹ chunks: HDF5 goes through all of them, for minutes, to say that there is one."""
+    with h5py.File(tmp_path / "far.h5", "w", libver="latest") as file:
+        for number in range(3):
+            file.create_dataset(f"{number}", (1 << 31,), "u1", chunks=(1,), maxshape=(None,))[-1] = 1
+    assert "(max_unwritten_size)" in looked(tmp_path / "far.h5").refusal
+
+
+def test_a_visit_of_a_small_chunk_counts_too(tmp_path: Path) -> None:
+    """A request for each: 90,000 chunks of 4 bytes took hsdiff more than 400 s."""
+    with h5py.File(tmp_path / "small.h5", "w") as file:
+        file.create_dataset("some", (300, 300), "f4", chunks=(1, 1))
+        assert not look(file).refusal
+        file.create_dataset("many", (1000, 1000), "f4", chunks=(1, 1))
+        assert look(file).refusal.startswith("dataset /many: ")
+    with h5py.File(tmp_path / "written.h5", "w") as file:
+        file.create_dataset("written", (300, 300), "u1", chunks=(1, 1))[...] = 1
+        assert not look(file, limits=SizeLimits(unwritten=1)).refusal, "what was written is no waste"
+
+
+@pytest.mark.parametrize("source", ["unwritten", "missing"])
+def test_what_a_virtual_dataset_maps_and_nobody_wrote_is_refused(tmp_path: Path, source: str) -> None:
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        file.create_dataset("unwritten", (1 << 32,), "f8")
+        for number in range(3):
+            layout = h5py.VirtualLayout((1 << 32,), "f8")
+            layout[:] = h5py.VirtualSource(".", source, (1 << 32,))
+            file.create_virtual_dataset(f"whole{number}", layout)
+        assert "(max_unwritten_size)" in look(file).refusal
+
+
+def linked(file: h5py.File, count: int) -> None:
+    for number in range(count):
+        file.id.links.create_soft(b"%d" % number, b"/target")
+
+
+def attributed(file: h5py.File, count: int) -> None:
+    obj, space = h5py.h5g.open(file.id, b"/"), h5py.h5s.create(h5py.h5s.SCALAR)
+    for number in range(count):
+        h5py.h5a.create(obj, b"%d" % number, h5py.h5t.STD_I8LE, space)
+
+
+@pytest.mark.parametrize("fill", [linked, attributed])
+def test_an_object_with_too_many_links_or_attributes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fill: Callable[[h5py.File, int], None]
+) -> None:
+    """A million links in a group took 1 GB of a data node, which keeps them as one text."""
+    monkeypatch.setattr(oversize, "MAX_MEMBERS", 300)
+    with h5py.File(tmp_path / "many.h5", "w", libver="latest") as file:
+        fill(file, 300)
+        assert not look(file).refusal
+    with h5py.File(tmp_path / "more.h5", "w", libver="latest") as file:
+        fill(file, 301)
+        assert look(file).refusal.startswith("/ has 301 links and attributes: HSDS keeps those of an object")
+
+
+def test_a_chunk_that_grows_in_a_copy_has_the_same_limit(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "growing.h5", "w") as file:
+        file.create_dataset("data", (10,), "f8", maxshape=(10_000_000,), chunks=(1,))
+        assert not look(file).swelling
+        assert look(file, limits=SizeLimits(chunk=1 << 20)).refusal.startswith("dataset /data may grow to (10000000,)")

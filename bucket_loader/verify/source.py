@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..log import printable
 from . import datatypes
 from .datatypes import Type
 from .values import Array
@@ -19,6 +20,7 @@ from .values import Array
 Key = tuple[int, int]  # what makes two paths the same object: the number of the open file and an address in it
 Identifier = Any  # h5py's low-level id of a group, a dataset or a named type
 
+_TOLD = 200  # characters of a path
 _CHUNK_CACHE = 24 << 20  # chunks up to this size are decoded once, although a block may be a part of one
 _KINDS = {h5py.h5o.TYPE_GROUP: "group", h5py.h5o.TYPE_DATASET: "dataset", h5py.h5o.TYPE_NAMED_DATATYPE: "named type"}
 
@@ -54,12 +56,23 @@ class Place:
             place = place.parent
         return "/" + "/".join(reversed(names))
 
+    @property
+    def told(self) -> str:
+        """The path for a person, on one line; of a long one, its end."""
+        text, place = "", self
+        while place.parent is not None:
+            if len(place.name) + len(text) > _TOLD:
+                return f"…{printable((place.name + text)[-_TOLD:])}"
+            text, place = f"/{place.name}{text}", place.parent
+        return printable(text or "/")
+
 
 @dataclass(frozen=True)
 class Item:
     """An object of the file by the first path that leads to it.
 
-    `links` names those of a group (not user-defined ones), `to_root` counts its hard links to the root group.
+    `links` names those of a group (not user-defined ones), `to_root` counts its hard links to the root group;
+    `link_count` is how many links of any kind it has.
     """
 
     place: Place
@@ -67,16 +80,18 @@ class Item:
     id: Identifier
     links: tuple[str, ...] = ()
     to_root: int = 0
+    link_count: int = 0
 
     @property
     def path(self) -> str:
         return str(self.place)
 
 
-def objects(file: h5py.File) -> Iterator[Item]:
+def objects(file: h5py.File, most_links: int | None = None) -> Iterator[Item]:
     """Every object that hangs on the root group, once; opens one after the other.
 
-    Each is opened by a reference, which holds its address: a path would be followed from the root each time.
+    The links of a group with more than `most_links` are neither listed nor followed. Each is opened by a reference,
+    which holds its address: a path would be followed from the root each time.
     """
     root = key_of(file.id, b"/")[0]
     seen = {root}
@@ -85,14 +100,15 @@ def objects(file: h5py.File) -> Iterator[Item]:
         place, reference = waiting.popleft()
         obj = h5py.h5r.dereference(reference, file.id)
         kind = key_of(obj)[1]
-        named = links(obj) if kind == "group" else {}
+        count = obj.get_num_objs() if kind == "group" else 0
+        named = links(obj) if count and (most_links is None or count <= most_links) else {}
         keys = {name: key_of(obj, encode(name))[0] for name, link in named.items() if link[0] == "hard"}
         for name, key in keys.items():
             if key not in seen:
                 seen.add(key)
                 waiting.append((Place(place, name), h5py.h5r.create(obj, encode(name), h5py.h5r.OBJECT)))
         kept = tuple(name for name, link in named.items() if link[0] != "user-defined")
-        yield Item(place, kind, obj, kept, sum(key == root for key in keys.values()))
+        yield Item(place, kind, obj, kept, sum(key == root for key in keys.values()), count)
 
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:
