@@ -457,6 +457,10 @@ class Inventory:
         """Make a claim last `lease` more seconds; False when another worker has the row."""
         return self._update_own(claim, {"lease": int(time.time() + lease)})
 
+    def has_token(self, claim: Claim) -> bool:
+        """Whether a claim's token is in its row still: also after its finish, until somebody else changes the state."""
+        return claim.table_id == self.table_id and self.row(claim.row.index).token == claim.token
+
     def finish(self, claim: Claim, outcome: Outcome) -> State | None:
         """Write what became of a claimed row. Returns the state that it got, None when another worker has the row.
 

@@ -79,12 +79,14 @@ class Lease:
         began = time.monotonic()
         try:
             held = self._inventory.renew(self._claim, self._seconds)
+            # a renewal that is refused may have met the row just after its own finish
+            lost = not held and not self._over.is_set() and not self._inventory.has_token(self._claim)
         except (HsdsError, InventoryError) as error:
             event(logging.WARNING, "cannot renew the lease", error=error)
             return False
         if held:
             self._until = began + self._seconds
-        elif not self._over.is_set():  # else it is refused because the row is finished
+        elif lost:
             self._lose(_LOST)
         return held
 
