@@ -17,6 +17,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from bucket_loader.inventory import Inventory
+from bucket_loader.log import printable
 from bucket_loader.report import page
 from bucket_loader.report.charts import Times, charts, span
 from bucket_loader.report.history import History, read
@@ -280,7 +281,7 @@ def test_the_data_is_that_of_the_rows(inventory: Inventory) -> None:
     data = json.loads(gzip.decompress(base64.b64decode(page._packed(read(inventory, Selection(sort="size"))))))
     known = sorted(inventory.rows(), key=lambda row: (-row.size, -row.index))
     assert data["size"] == [row.size for row in known]
-    assert data["file"] == [row.filename for row in known]
+    assert data["file"] == [printable(row.filename) for row in known], "what a terminal would obey is written out"
     assert [data["reasons"][number] for number in data["reason"]] == [
         row.loadreason if row.state is State.LOAD_FAILED else row.diffresult for row in known
     ]
