@@ -101,7 +101,7 @@ class Unwritten:
     def _written(self, name: str) -> int:
         try:
             dataset = h5py.h5d.open(self._file.id, encode(name))
-        except (KeyError, OSError, ValueError):
+        except (KeyError, OSError, RuntimeError, ValueError):  # RuntimeError: a loop of links
             return 0
         if dataset.get_create_plist().get_layout() == h5py.h5d.CHUNKED:
             _, written, elements = self._chunks_of(dataset, shape_of(dataset.get_space()) or ())
