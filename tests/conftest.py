@@ -6,21 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server
-from tests.world import PASSWORD, USER, Servers, World
+from tests.world import Servers, World
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    root = tmp_path_factory.mktemp("servers")
-    with S3Server(root) as s3:
-        s3.make_bucket("target")
-        with (
-            HsdsServer(root, s3, "target", {USER: PASSWORD, "reader": "reader-word"}, "cluster") as cluster,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", POD_SETTINGS) as pod,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS) as checker,
-        ):
-            yield Servers(root, s3, cluster, pod, checker)
+    with Servers.started(tmp_path_factory.mktemp("servers")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from bucket_loader import config as config_module
 from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory import Inventory
-from bucket_loader.local_servers import HsdsServer, S3Server
+from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server
 from bucket_loader.source import SourceObject
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +32,18 @@ class Servers:
     cluster: HsdsServer
     pod: HsdsServer
     checker: HsdsServer  # of the differs: what it reads comes from storage, not from the memory of the load
+
+    @classmethod
+    @contextmanager
+    def started(cls, root: Path) -> Iterator[Servers]:
+        with S3Server(root) as s3:
+            s3.make_bucket("target")
+            with (
+                HsdsServer(root, s3, "target", {USER: PASSWORD, "reader": "reader-word"}, "cluster") as cluster,
+                HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", POD_SETTINGS) as pod,
+                HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS) as checker,
+            ):
+                yield cls(root, s3, cluster, pod, checker)
 
 
 @dataclass

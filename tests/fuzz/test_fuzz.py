@@ -11,9 +11,10 @@ from pathlib import Path
 import h5py
 import pytest
 
+from tests.fuzz.__main__ import options, run
 from tests.fuzz.damage import KINDS, Case
 from tests.fuzz.loads import load_and_check
-from tests.fuzz.runner import Runner, State
+from tests.fuzz.runner import HELD, Runner, State
 from tests.fuzz.seeds import seeds
 from tests.world import ROOT, Servers, World
 
@@ -65,9 +66,11 @@ def test_what_is_not_the_same_is_found(tmp_path: Path, change: Callable[[h5py.Fi
 def test_a_process_that_keeps_a_file_open_has_grown(tmp_path: Path) -> None:
     before = State.now(tmp_path)
     assert before.grown_to(State.now(tmp_path)) == ""
-    with (tmp_path / "hsds-load-x").open("w"):
-        grown = before.grown_to(State.now(tmp_path))
-    assert grown == f"files: {before.files + 1}, not {before.files}; temporary: 1, not 0"
+    opened = [(tmp_path / f"hsds-load-{number}").open("w") for number in range(HELD + 1)]
+    grown = before.grown_to(State.now(tmp_path))
+    for file in opened:
+        file.close()
+    assert grown == f"files: {before.files + HELD + 1}, not {before.files}; temporary: {HELD + 1}, not 0"
 
 
 @pytest.mark.timeout(900)
@@ -85,6 +88,19 @@ def test_no_damaged_file_hurts_a_worker(world: World, monkeypatch: pytest.Monkey
     assert tally.cases == CASES
     good = {step for (step, what), count in tally.outcomes.items() if what == "good" and count >= 10}
     assert good == {"look, link", "look, ingest", "explain", "verify"}, tally.outcomes
+
+
+@pytest.mark.timeout(300)
+def test_one_case_is_made_again(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in servers.s3.env().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert run(servers, options(["--case", "linkable-latest:cut:3", "--seconds", "0"])) == 0
+    assert capsys.readouterr().out.startswith("1 cases")
+    body = Case("linkable-latest", "cut", 3).body(seeds(corpus=False))
+    assert (tmp_path / "fuzz-case.h5").read_bytes() == body
 
 
 @pytest.mark.timeout(900)
