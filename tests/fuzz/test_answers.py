@@ -142,9 +142,11 @@ def says_the_same(one: Answer, other: Answer) -> bool:
 
 def test_a_damaged_answer_is_different_or_trouble(recorded: Recorded) -> None:
     wrong = []
+    # the count's own request is none of the comparison, which cannot know that it was damaged
+    asked = [request for request in recorded.replay.answers if "getobjs" not in request]
     for number in range(EXAMPLES):
         rng = random.Random(f"answer {number}")
-        request = rng.choice(list(recorded.replay.answers))
+        request = rng.choice(asked)
         good = recorded.replay.answers[request]
         bad = strange(good, rng) if "json" in good.kind and rng.random() < 0.7 else broken(good, rng)
         found = recorded.outcome(request, lambda _, bad=bad: bad)
