@@ -115,7 +115,7 @@ class LoadJob:
         budget = Budget(self._config.load_time_limit, "load_time_limit")
         mode, look, judged = self._run(key, domain, budget, keep_going)
         let_go()
-        if judged.verdict is Verdict.GOOD:
+        if look and judged.verdict is Verdict.GOOD:
             try:
                 judged = self._prove(key, domain, look, lives, budget, keep_going)
             except NotFound as error:
@@ -142,30 +142,30 @@ class LoadJob:
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
         with timed("look"):
             look, judged = self._tools.look(key, mode, budget, keep_going)
-        copied = Mode.UNFILTERED if look and look.unkept else Mode.INGEST
-        if look and look.unkept and mode is Mode.INGEST:
+        if look is None:
+            return mode, None, judged  # what was loaded of it could not be proven
+        copied = Mode.UNFILTERED if look.unkept else Mode.INGEST
+        if look.unkept and mode is Mode.INGEST:
             event(logging.INFO, "load without its filters", reason=look.unkept)
             mode = copied
-        if look is None and (judged.verdict is not Verdict.BAD or judged.limited):
-            return mode, None, judged
-        if look and (refused := look.refusal or (look.swelling if mode is not Mode.LINK else "")):
+        if refused := look.refusal or (look.swelling if mode is not Mode.LINK else ""):
             return mode, look, Judged(Verdict.BAD, 1, refused, judged.seconds)
-        if look and look.obstacle and mode is Mode.LINK:
+        if look.obstacle and mode is Mode.LINK:
             judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, copied)
         else:
             with timed("hsload"):
                 judged = self._tools.load(key, domain, mode, budget, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
-            if look and look.swelling:
+            if look.swelling:
                 return mode, look, Judged(Verdict.BAD, 1, look.swelling, judged.seconds)
             mode = copied if judged.next_mode is Mode.INGEST else judged.next_mode
             event(logging.INFO, "load goes on", mode=mode.value, reason=judged.reason)
             with timed("hsload"):
                 judged = self._tools.load(key, domain, mode, budget, keep_going)
-        if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or (look and look.spoiled)):
+        if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or look.spoiled):
             with timed("repair"):
                 judged = self._tools.repair(key, domain, mode, budget, keep_going)
-        elif judged.verdict is Verdict.BAD and look and (object_named := self._tools.explain(key, budget, keep_going)):
+        elif judged.verdict is Verdict.BAD and (object_named := self._tools.explain(key, budget, keep_going)):
             judged = replace(judged, reason=f"{object_named}; hsload: {judged.reason}")
         return mode, look, judged
 
@@ -173,15 +173,13 @@ class LoadJob:
         self,
         key: str,
         domain: str,
-        look: Look | None,
+        look: Look,
         lives: dict[str, int],
         budget: Budget,
         keep_going: KeepGoing,
     ) -> Judged:
         """Is the domain in storage, has it all that the file has, and does everyone see it? Raises NotFound."""
         cluster, pod = self._servers.cluster, self._servers.pod
-        if look is None:
-            return Judged(Verdict.TRY_AGAIN, 1, "hsload read the file, and its objects could not be counted", 0)
         with timed("flush"):
             self._flush(domain, keep_going)
         restarted = self._servers.restarted(lives)

@@ -140,7 +140,7 @@ def judge_own(run: child.Finished, good: str = "") -> tuple[Answer | None, Judge
 
 
 def judge_look(run: child.Finished) -> tuple[Look | None, Judged]:
-    """What a look at a file means. Of a file that cannot be read, hsload has the last word."""
+    """What a look at a file means; None where it could not be read."""
     answer, judged = judge_own(run)
     return Look.from_json(answer.content) if answer and judged.verdict is Verdict.GOOD else None, judged
 

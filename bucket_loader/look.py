@@ -33,7 +33,7 @@ from .oversize import (
 )
 from .repair import spoiled
 from .unlike import source_elsewhere, torn, turned
-from .verify.source import Item, attribute_names, attributes, decode, objects
+from .verify.source import Item, attribute_names, attributes, decode, objects, reading
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
 _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
@@ -74,31 +74,32 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
     again = 0
     unwritten = Unwritten(file, limits.unwritten)
     for item in objects(file, MAX_MEMBERS):
-        numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
-        numbers["links"] += len(item.links)
-        count = h5py.h5a.get_num_attrs(item.id)
-        numbers["attributes"] += count
-        path = item.place.told
-        # first of all: what is refused for its number is not to be listed
-        if refused := too_many_members(path, item.link_count + count):
-            break
-        again += sum(1 for _ in spoiled(item.id)) + item.to_root
-        refused = _unnameable(item) or _turned(item)
-        if item.kind == "dataset" and not refused:
-            unwritten.add(item.id)
-            refused = (
-                refusal(path, item.id)
-                or _elsewhere(path, item.id)
-                or too_large_a_chunk(path, item.id, limits.chunk)
-                or too_much_unwritten(path, unwritten.size, limits.unwritten)
-            )
-            if linked and not refused:
-                # what is copied although links are wanted is copied with its filters
-                hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
-            lost = lost or unkept(path, item.id)
-            swells = swells or swelling(path, item.id, limits.chunk) or torn(path, item.id)
-            if swells and is_copied(item.id):
-                refused = refused or swells
+        with reading(item.place):
+            numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
+            numbers["links"] += len(item.links)
+            count = h5py.h5a.get_num_attrs(item.id)
+            numbers["attributes"] += count
+            path = item.place.told
+            # first of all: what is refused for its number is not to be listed
+            if refused := too_many_members(path, item.link_count + count):
+                break
+            again += sum(1 for _ in spoiled(item.id)) + item.to_root
+            refused = _unnameable(item) or _turned(item)
+            if item.kind == "dataset" and not refused:
+                unwritten.add(item.id)
+                refused = (
+                    refusal(path, item.id)
+                    or _elsewhere(path, item.id)
+                    or too_large_a_chunk(path, item.id, limits.chunk)
+                    or too_much_unwritten(path, unwritten.size, limits.unwritten)
+                )
+                if linked and not refused:
+                    # what is copied although links are wanted is copied with its filters
+                    hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
+                lost = lost or unkept(path, item.id)
+                swells = swells or swelling(path, item.id, limits.chunk) or torn(path, item.id)
+                if swells and is_copied(item.id):
+                    refused = refused or swells
         if refused:
             break
     return Look(Counts(**numbers), refused, hindered, swells, again, lost)
@@ -134,6 +135,9 @@ def _unnameable(item: Item) -> str:
                 return long
             if _CUT.search(name):
                 return f"{what} {printable(name)} of {item.place.told}: hsload would write it under another name"
+    if item.odd_link:
+        where = f"link {printable(item.odd_link)} of {item.place.told}"
+        return f"{where} leads to a name that is not UTF-8: hsload would write another"
     return ""
 
 

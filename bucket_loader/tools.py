@@ -18,6 +18,7 @@ from .look import Look
 from .source import Source, inherited_env
 
 KeepGoing = Callable[[], bool]
+EXPLAIN_SECONDS = 300.0
 _CODE = Path(__file__).resolve().parent.parent
 # with a filter of its own, hsload does not ask for bitshuffle, which it does even when told to ignore filters
 _LOAD_OPTIONS = {Mode.LINK: ["--link"], Mode.INGEST: [], Mode.UNFILTERED: ["--ignore-filters", "-z", "1"]}
@@ -74,7 +75,9 @@ class Tools:
 
     def explain(self, key: str, budget: Budget, keep_going: KeepGoing) -> str:
         """Which object of a file hsload could not load, and why; an empty text when that is not known."""
-        told, judged = judge_own(self._own("explain", [self._source.url(key)], False, budget, keep_going))
+        # it reads values, which can be endless in a damaged file, and may not take what is left of hours for some words
+        own = Budget(min(EXPLAIN_SECONDS, budget.left), budget.setting)
+        told, judged = judge_own(self._own("explain", [self._source.url(key)], False, own, keep_going))
         return told.reason if told and judged.verdict is Verdict.GOOD else ""
 
     def repair(self, key: str, domain: str, mode: Mode, budget: Budget, keep_going: KeepGoing) -> Judged:

@@ -122,8 +122,7 @@ def situation(now: int) -> npt.NDArray[np.void]:
     for name in ("broken", "empty"):
         rows["state"][row[name]] = State.LOAD_FAILED
         rows["loadreason"][row[name]] = (
-            f"Error opening file s3://climate/2026/{name}.h5: Unable to synchronously open file "
-            "(file signature not found)"
+            f"s3://climate/2026/{name}.h5 cannot be read: Unable to synchronously open file (file signature not found)"
         ).encode()
     rows["state"][row["c"]], rows["vanished"][row["c"]] = State.LOADED, now - 60
     rows["state"][row["d"]], rows["loaddone"][row["d"]] = State.LOADING, 0

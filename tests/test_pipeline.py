@@ -43,7 +43,7 @@ def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: boo
     rows = world.rows()
     assert set(rows) == set(files.GOOD) | set(files.BROKEN)
     for key in files.BROKEN:
-        assert (rows[key]["state"], rows[key]["loadstatus"]) == ("load failed", 255)
+        assert (rows[key]["state"], rows[key]["loadstatus"]) == ("load failed", 2)
         assert "Unable to synchronously open file" in rows[key]["loadreason"]
         assert world.cluster.root_of(world.folder + key) is None, "a failed load leaves no domain"
     for key in files.GOOD:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -39,6 +40,10 @@ def key_of(where: Any, name: bytes | None = None) -> tuple[Key, str]:
     return (info.fileno, info.addr), _KINDS.get(info.type, f"object type {info.type}")
 
 
+class Unreadable(RuntimeError):
+    """HDF5 cannot read an object."""
+
+
 class Place:
     """Where an object is: a name in another place. Whole paths of many objects would take the square of the memory."""
 
@@ -67,12 +72,22 @@ class Place:
         return printable(text or "/")
 
 
+@contextmanager
+def reading(place: Place) -> Iterator[None]:
+    """While an object is read: raise Unreadable with its path for what h5py raises when HDF5 cannot."""
+    try:
+        yield
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        words = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise Unreadable(f"{place.told} cannot be read: {words}") from error
+
+
 @dataclass(frozen=True)
 class Item:
     """An object of the file by the first path that leads to it.
 
     `links` names those of a group (not user-defined ones), `to_root` counts its hard links to the root group;
-    `link_count` is how many links of any kind it has.
+    `link_count` is how many links of any kind it has, `odd_link` one whose target is a name that is not UTF-8.
     """
 
     place: Place
@@ -81,6 +96,7 @@ class Item:
     links: tuple[str, ...] = ()
     to_root: int = 0
     link_count: int = 0
+    odd_link: str = ""
 
     @property
     def path(self) -> str:
@@ -98,17 +114,27 @@ def objects(file: h5py.File, most_links: int | None = None) -> Iterator[Item]:
     waiting = deque([(Place(None, ""), h5py.h5r.create(file.id, b"/", h5py.h5r.OBJECT))])
     while waiting:
         place, reference = waiting.popleft()
-        obj = h5py.h5r.dereference(reference, file.id)
-        kind = key_of(obj)[1]
-        count = obj.get_num_objs() if kind == "group" else 0
-        named = links(obj) if count and (most_links is None or count <= most_links) else {}
-        keys = {name: key_of(obj, encode(name))[0] for name, link in named.items() if link[0] == "hard"}
-        for name, key in keys.items():
-            if key not in seen:
-                seen.add(key)
-                waiting.append((Place(place, name), h5py.h5r.create(obj, encode(name), h5py.h5r.OBJECT)))
+        with reading(place):
+            obj = h5py.h5r.dereference(reference, file.id)
+            kind = key_of(obj)[1]
+            count = obj.get_num_objs() if kind == "group" else 0
+            named = links(obj) if count and (most_links is None or count <= most_links) else {}
+        keys = {}
+        for name in (name for name, link in named.items() if link[0] == "hard"):
+            child = Place(place, name)
+            with reading(child):
+                keys[name] = key = key_of(obj, encode(name))[0]
+                if key not in seen:
+                    seen.add(key)
+                    waiting.append((child, h5py.h5r.create(obj, encode(name), h5py.h5r.OBJECT)))
         kept = tuple(name for name, link in named.items() if link[0] != "user-defined")
-        yield Item(place, kind, obj, kept, sum(key == root for key in keys.values()), count)
+        odd = next((name for name, link in named.items() if not all(map(_is_utf8, link))), "")
+        yield Item(place, kind, obj, kept, sum(key == root for key in keys.values()), count, odd)
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a decoded name was UTF-8."""
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:
@@ -160,7 +186,7 @@ def shape_of(space: h5py.h5s.SpaceID) -> tuple[int, ...] | None:
 
 def maxshape_of(space: h5py.h5s.SpaceID) -> tuple[int | None, ...]:
     dims = space.get_simple_extent_dims(True)
-    return tuple(None if extent in (h5py.h5s.UNLIMITED, -1) or extent >= 1 << 63 else int(extent) for extent in dims)
+    return tuple(None if extent in (h5py.h5s.UNLIMITED, -1, (1 << 64) - 1) else int(extent) for extent in dims)
 
 
 def attribute_values(attribute: h5py.h5a.AttrID, form: Type, shape: tuple[int, ...]) -> Array:
