@@ -16,6 +16,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,8 @@ _PRELOAD += [f"{__package__}.{name}" for name in ("warm", "cli", "linkable", "an
 _PRELOAD += [f"{__package__}.{name}" for name in ("verify.compare", "boto_data")]
 # multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
 _BOOKKEEPING = threading.Lock()
-_UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen
+_UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen; hsload's own, too, when it gives up
+_GONE_SECONDS = 0.5  # from the end of a process as its children see it to that which others see
 _FORKING = os.getpid()  # in a child: of the process that forked it
 
 
@@ -83,11 +85,10 @@ class WarmChild:
         output: IO[bytes],
         wanted: Mapping[int, int],
     ) -> None:
-        self._output = output
         # by its path: the process that forks does not have our open files
         path = f"/proc/{os.getpid()}/fd/{output.fileno()}"
         own = list(argv[2:] if argv[1:2] == ["-m"] else argv)
-        self._process = _started(entry, own, dict(env), folder, path, dict(wanted))
+        self._process, self._forking = _started(entry, own, dict(env), folder, path, dict(wanted))
         assert self._process.pid is not None
         self.pid: int = self._process.pid
 
@@ -95,7 +96,7 @@ class WarmChild:
         """The exit status, or the number of the signal that killed it with a minus; None while it runs."""
         with _BOOKKEEPING:
             code = self._process.exitcode
-        if code == _UNSEEN and not os.fstat(self._output.fileno()).st_size:
+        if code == _UNSEEN and _is_gone(self._forking):
             return -signal.SIGKILL  # the process that forks was killed, and the kernel ended its children
         return code
 
@@ -113,12 +114,28 @@ class WarmChild:
     stop=tenacity.stop_after_attempt(5),
     reraise=True,
 )
-def _started(*arguments: object) -> ForkServerProcess:
+def _started(*arguments: object) -> tuple[ForkServerProcess, int]:
+    """A child that runs, and the process that forked it."""
     get_ready()
     process = ForkServerProcess(target=_run, args=arguments, daemon=True)
+    server: Any = multiprocessing.forkserver._forkserver
     with _BOOKKEEPING:
         process.start()
-    return process
+        return process, server._forkserver_pid
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended, or is about to."""
+    deadline = time.monotonic() + _GONE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str, wanted: dict[int, int]) -> None:

@@ -234,7 +234,9 @@ def test_children_of_several_threads_all_end_with_their_own_status() -> None:
 
 def test_children_end_with_the_process_that_forked_them(tmp_path: Path) -> None:
     path = str(tmp_path / "pid")
-    code = f"import os, pathlib, time; pathlib.Path({path!r}).write_text(str(os.getppid())); time.sleep(60)"
+    code = (
+        f"import os, pathlib, time; print('here'); pathlib.Path({path!r}).write_text(str(os.getppid())); time.sleep(60)"
+    )
 
     def keep_going() -> bool:
         if (tmp_path / "pid").exists() and (found := (tmp_path / "pid").read_text()):
