@@ -12,7 +12,7 @@ from .hsds import Hsds
 from .log import printable
 from .verify import Domain, Trouble, datatypes
 from .verify.objects import Objects
-from .verify.source import Dataset, blocks, encode
+from .verify.source import Dataset, blocks
 
 _BLOCK_BYTES = 4 << 20
 _CHUNKS_PER_BLOCK = 64
@@ -27,7 +27,7 @@ def copy_values(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -
     for partners in list(pairs.by_identity.values()):
         if partners.kind != "dataset":
             continue
-        dataset = Dataset(source, encode(partners.path))
+        dataset = Dataset(source, partners.place)
         if dataset.shape is None or 0 in dataset.shape:
             continue
         if not datatypes.is_plain(dataset.form):

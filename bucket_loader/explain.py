@@ -24,26 +24,28 @@ _ARRAY_OF = ("integer", "float", "string", "array", "bitfield")
 
 
 def reasons(file: h5py.File) -> Iterator[str]:
-    """Everything in a file that hsload was seen to fail at, in the order in which it comes to it."""
-    found = list(objects(file))
-    for item in found:
+    """Everything in a file that hsload was seen to fail at, in the order in which it comes to it.
+
+    One walk after the other, as hsload does it: to hold all objects open takes memory for each.
+    """
+    for item in objects(file):
         for name in links(item.id) if item.kind == "group" else ():
             if name != name.encode("utf-8", "replace").decode():
                 yield f"link {item.path.rstrip('/')}/{name} has a name that is not UTF-8"
-    for item in found:
+    for item in objects(file):
         if item.kind != "group":
             yield from _typed(
                 f"{item.kind} {item.path}", h5py.Dataset if item.kind == "dataset" else h5py.Datatype, item
             )
-    for item in found:
+    for item in objects(file):
         yield from _attributes(item)
-    for item in found:
+    for item in objects(file):
         if item.kind == "group":
             for name, link in links(item.id).items():
                 if link[0] == "user-defined":
                     path = f"{item.path.rstrip('/')}/{name}"
                     yield f"link {path} is user-defined (class {link[1]}): HSDS has no such links"
-    for item in found:
+    for item in objects(file):
         if item.kind == "dataset":
             yield from _values(item)
 

@@ -79,7 +79,7 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
             numbers["links"] += len(item.links)
             count = h5py.h5a.get_num_attrs(item.id)
             numbers["attributes"] += count
-            path = item.place.told
+            path = item.path
             # first of all: what is refused for its number is not to be listed
             if refused := too_many_members(path, item.link_count + count):
                 break
@@ -107,7 +107,7 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
 
 def _turned(item: Item) -> str:
     """Why the type of an object or of one of its attributes would be written in another byte order, or nothing."""
-    path = item.place.told
+    path = item.path
     if item.kind != "group":
         told = turned(f"{item.kind} {path}", item.id.get_type() if item.kind == "dataset" else item.id)
         if told:
@@ -128,15 +128,15 @@ def _elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
 def _unnameable(item: Item) -> str:
     """Why the names of an object's attributes or links could not be written; an empty text when they can."""
     if item.place.depth > MAX_DEPTH:
-        return f"object {item.place.told} lies {item.place.depth:,} levels deep: {MAX_DEPTH:,} can be loaded"
+        return f"object {item.path} lies {item.place.depth:,} levels deep: {MAX_DEPTH:,} can be loaded"
     for what, names in (("attribute", map(decode, attribute_names(item.id))), ("link", item.links)):
         for name in names:
-            if long := too_long_a_name(f"{item.place.told} has a {what}", name):
+            if long := too_long_a_name(f"{item.path} has a {what}", name):
                 return long
             if _CUT.search(name):
-                return f"{what} {printable(name)} of {item.place.told}: hsload would write it under another name"
+                return f"{what} {printable(name)} of {item.path}: hsload would write it under another name"
     if item.odd_link:
-        where = f"link {printable(item.odd_link)} of {item.place.told}"
+        where = f"link {printable(item.odd_link)} of {item.path}"
         return f"{where} leads to a name that is not UTF-8: hsload would write another"
     return ""
 

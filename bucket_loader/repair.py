@@ -63,7 +63,7 @@ def repair(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int
     """
     count = 0
     for partners in list(pairs.by_identity.values()):
-        obj = h5py.h5o.open(source.id, encode(partners.path))
+        obj = partners.place.open(source)
         own = f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}"
         for name, identity in _missing_links(partners, obj, domain, pairs):
             hsds.request("PUT", f"{own}/links/{quote(name, safe='')}", domain.path, json_body={"id": identity})

@@ -15,14 +15,15 @@ from .elements import compare_elements
 from .mismatches import compare_named_types, record_mismatches
 from .objects import Partners
 from .sides import Sides
-from .source import Identifier, attribute_values, attributes, shape_of
+from .source import attribute_names, attribute_values, decode, encode, shape_of
 from .values import Pair, Undecodable
 
 
-def compare_attributes(sides: Sides, partners: Partners, obj: Identifier, empty: bool) -> None:
+def compare_attributes(sides: Sides, partners: Partners, empty: bool) -> None:
     """Compare all attributes of an object; `empty`: the domain's object is known to have none."""
     record = sides.record
-    ours = dict(attributes(obj))
+    obj = partners.place.open(sides.source)
+    ours = set(map(decode, attribute_names(obj)))
     seen = set()
     try:
         for item in () if empty else sides.domain.attributes(partners.identity):
@@ -33,12 +34,12 @@ def compare_attributes(sides: Sides, partners: Partners, obj: Identifier, empty:
                 record.differ(path, "attribute", "missing", "present")
                 continue
             record.report.attributes += 1
-            _compare_attribute(sides, path, ours[name], item)
+            _compare_attribute(sides, path, h5py.h5a.open(obj, encode(name)), item)
     except DomainReadError as error:
         told = f"{len(ours)} attribute(s)"
         record.differ(partners.path, "attributes", told, f"unreadable: {error}", cause=error.cause)
         return
-    for name in sorted(ours.keys() - seen):
+    for name in sorted(ours - seen):
         record.differ(f"{partners.path}@{name}", "attribute", "present", "missing")
 
 

@@ -22,7 +22,6 @@ from .objects import Objects, Partners
 from .report import LimitReached, Recorder, Report, Trouble
 from .selections import Reading
 from .sides import Sides
-from .source import encode
 from .tree import Tree
 
 
@@ -81,22 +80,22 @@ def _compare_object(
     """Compare everything of an object but its links, which the tree has compared."""
     path, record = partners.path, sides.record
     record.report.objects += 1
-    obj = h5py.h5o.open(sides.source.id, encode(path))
     if partners.kind == "group":
         # one without a count is unreadable, and recorded as such
         if partners.identity in attribute_counts:
-            compare_attributes(sides, partners, obj, empty=attribute_counts[partners.identity] == 0)
+            compare_attributes(sides, partners, empty=attribute_counts[partners.identity] == 0)
         return
     try:
         item = sides.domain.describe(partners.identity)
     except DomainReadError as error:
         record.differ(path, partners.kind, "readable", f"unreadable: {error}", cause=error.cause)
         return
-    compare_attributes(sides, partners, obj, empty=item.get("attributeCount") == 0)
+    compare_attributes(sides, partners, empty=item.get("attributeCount") == 0)
     try:
         if partners.kind == "dataset":
             compare_dataset(sides, reading, partners, item)
         elif partners.kind == "named type":
-            record_mismatches(record, path, datatypes.from_hdf5(obj), datatypes.from_json(item["type"]))
+            ours = datatypes.from_hdf5(partners.place.open(sides.source))
+            record_mismatches(record, path, ours, datatypes.from_json(item["type"]))
     except datatypes.UnknownType as error:
         record.differ(path, "type", "see the file", str(error))

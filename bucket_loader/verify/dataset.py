@@ -12,7 +12,7 @@ from .objects import Partners
 from .report import Recorder
 from .selections import Reading, compare_values
 from .sides import Sides
-from .source import Dataset, encode
+from .source import Dataset
 from .values import Pair, Undecodable
 
 
@@ -23,7 +23,7 @@ def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: di
     """
     path, record = partners.path, sides.record
     try:
-        ours = Dataset(sides.source, encode(path))
+        ours = Dataset(sides.source, partners.place)
     except (OSError, TypeError, ValueError) as error:
         record.trouble(path, f"the dataset of the source cannot be opened ({error})", cause_of(error))
         return

@@ -7,19 +7,26 @@ from typing import Any
 
 import h5py
 
-from .source import Key, key_of
+from .source import Key, Place, key_of
 
 COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}  # by the first letter of an object's id
 
 
 @dataclass(frozen=True)
 class Partners:
-    """An object of the source and the one of the domain that stands for it, by the first path that leads to both."""
+    """An object of the source and the one of the domain that stands for it, by the first path that leads to both.
 
-    path: str
+    `path` is for people: of a long one, its end.
+    """
+
+    place: Place
     key: Key
     kind: str
     identity: str
+
+    @property
+    def path(self) -> str:
+        return self.place.path
 
 
 class Objects:
@@ -30,8 +37,8 @@ class Objects:
         self.by_key: dict[Key, Partners] = {}
         self.by_identity: dict[str, Partners] = {}
 
-    def pair(self, path: str, key: Key, kind: str, identity: str) -> Partners:
-        partners = Partners(path, key, kind, identity)
+    def pair(self, place: Place, key: Key, kind: str, identity: str) -> Partners:
+        partners = Partners(place, key, kind, identity)
         self.by_key[key] = self.by_identity[identity] = partners
         return partners
 

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import h5py
@@ -22,7 +21,7 @@ Key = tuple[int, int]  # what makes two paths the same object: the number of the
 Identifier = Any  # h5py's low-level id of a group, a dataset or a named type
 
 _TOLD = 200  # characters of a path
-_CHUNK_CACHE = 24 << 20  # chunks up to this size are decoded once, although a block may be a part of one
+_CHUNK_CACHE = 128 << 20  # chunks up to this size are decoded once, although a block may be a part of one
 _KINDS = {h5py.h5o.TYPE_GROUP: "group", h5py.h5o.TYPE_DATASET: "dataset", h5py.h5o.TYPE_NAMED_DATATYPE: "named type"}
 
 
@@ -45,26 +44,30 @@ class Unreadable(RuntimeError):
 
 
 class Place:
-    """Where an object is: a name in another place. Whole paths of many objects would take the square of the memory."""
+    """Where an object is: a name in another place. Whole paths of many objects would take the square of the memory.
 
-    __slots__ = ("depth", "name", "parent")
+    It holds the object's address, too, and opens it by that: a path would be followed from the root each time.
+    """
 
-    def __init__(self, parent: Place | None, name: str) -> None:
+    __slots__ = ("_reference", "depth", "name", "parent")
+
+    def __init__(self, within: Identifier, parent: Place | None = None, name: str = "/") -> None:
+        """`within`: the parent, opened, or the file. Raises what h5py does when there is no such object."""
         self.parent, self.name = parent, name
         self.depth: int = parent.depth + 1 if parent else 0
+        self._reference = h5py.h5r.create(within, encode(name), h5py.h5r.OBJECT)
 
-    def __str__(self) -> str:
-        names: list[str] = []
-        place: Place | None = self
-        while place is not None and place.parent is not None:
-            names.append(place.name)
-            place = place.parent
-        return "/" + "/".join(reversed(names))
+    def open(self, file: h5py.File) -> Identifier:
+        return h5py.h5r.dereference(self._reference, file.id)
 
     @property
-    def told(self) -> str:
+    def path(self) -> str:
         """The path for a person, on one line; of a long one, its end."""
-        text, place = "", self
+        return self.path_of("")
+
+    def path_of(self, name: str) -> str:
+        """The same of what has a name in this place."""
+        text, place = f"/{name[-_TOLD:]}" if name else "", self
         while place.parent is not None:
             if len(place.name) + len(text) > _TOLD:
                 return f"…{printable((place.name + text)[-_TOLD:])}"
@@ -73,13 +76,13 @@ class Place:
 
 
 @contextmanager
-def reading(place: Place) -> Iterator[None]:
-    """While an object is read: raise Unreadable with its path for what h5py raises when HDF5 cannot."""
+def reading(place: Place, name: str = "") -> Iterator[None]:
+    """Raise Unreadable, with the path of an object or of what has a name in it, when HDF5 cannot read it."""
     try:
         yield
     except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         words = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise Unreadable(f"{place.told} cannot be read: {words}") from error
+        raise Unreadable(f"{place.path_of(name)} cannot be read: {words}") from error
 
 
 @dataclass(frozen=True)
@@ -100,33 +103,31 @@ class Item:
 
     @property
     def path(self) -> str:
-        return str(self.place)
+        return self.place.path
 
 
 def objects(file: h5py.File, most_links: int | None = None) -> Iterator[Item]:
     """Every object that hangs on the root group, once; opens one after the other.
 
-    The links of a group with more than `most_links` are neither listed nor followed. Each is opened by a reference,
-    which holds its address: a path would be followed from the root each time.
+    The links of a group with more than `most_links` are neither listed nor followed.
     """
     root = key_of(file.id, b"/")[0]
     seen = {root}
-    waiting = deque([(Place(None, ""), h5py.h5r.create(file.id, b"/", h5py.h5r.OBJECT))])
+    waiting = deque([Place(file.id)])
     while waiting:
-        place, reference = waiting.popleft()
+        place = waiting.popleft()
         with reading(place):
-            obj = h5py.h5r.dereference(reference, file.id)
+            obj = place.open(file)
             kind = key_of(obj)[1]
             count = obj.get_num_objs() if kind == "group" else 0
             named = links(obj) if count and (most_links is None or count <= most_links) else {}
         keys = {}
         for name in (name for name, link in named.items() if link[0] == "hard"):
-            child = Place(place, name)
-            with reading(child):
+            with reading(place, name):
                 keys[name] = key = key_of(obj, encode(name))[0]
                 if key not in seen:
                     seen.add(key)
-                    waiting.append((child, h5py.h5r.create(obj, encode(name), h5py.h5r.OBJECT)))
+                    waiting.append(Place(obj, place, name))
         kept = tuple(name for name, link in named.items() if link[0] != "user-defined")
         odd = next((name for name, link in named.items() if not all(map(_is_utf8, link))), "")
         yield Item(place, kind, obj, kept, sum(key == root for key in keys.values()), count, odd)
@@ -215,9 +216,8 @@ def as_elements(raw: Array, form: Type) -> Array:
 class Dataset:
     """A dataset of the source, opened with a chunk cache that fits its chunks."""
 
-    def __init__(self, file: h5py.File, path: bytes) -> None:
-        plist = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
-        self.id = h5py.h5d.open(file.id, path)
+    def __init__(self, file: h5py.File, place: Place) -> None:
+        self.id = place.open(file)
         self.properties = self.id.get_create_plist()
         space = self.id.get_space()
         self.shape, self.form = shape_of(space), datatypes.from_hdf5(self.id.get_type())
@@ -226,9 +226,11 @@ class Dataset:
         if self.properties.get_layout() == h5py.h5d.CHUNKED:
             self.chunks = tuple(self.properties.get_chunk())
             size = math.prod(self.chunks) * self.id.get_type().get_size()
-            if 1 << 20 < size <= _CHUNK_CACHE:
-                plist.set_chunk_cache(521, _CHUNK_CACHE, 1.0)
-                self.id = h5py.h5d.open(file.id, path, plist)
+            if 1 << 20 < size <= _CHUNK_CACHE and place.parent:
+                plist = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
+                plist.set_chunk_cache(521, size, 1.0)
+                del self.id  # while it is open, HDF5 keeps the cache that it was opened with
+                self.id = h5py.h5d.open(place.parent.open(file), encode(place.name), plist)
 
     def read(self, selection: tuple[slice, ...]) -> Array:
         """The elements of a selection, flat. Raises OSError or TypeError when HDF5 or h5py cannot read them."""
@@ -292,10 +294,17 @@ def blocks(
         chunks *= factor
         if factor < whole:
             break
-    for start in product(*(range(0, extent, step) for extent, step in zip(shape, block, strict=True))):
-        yield tuple(
-            slice(first, min(first + step, extent)) for first, step, extent in zip(start, block, shape, strict=True)
-        )
+    yield from _cut(shape, tuple(block))
+
+
+def _cut(shape: tuple[int, ...], block: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Blocks in order, one by one: itertools.product would hold a number for each along an axis."""
+    if not shape:
+        yield ()
+        return
+    for first in range(0, shape[0], block[0]):
+        for rest in _cut(shape[1:], block[1:]):
+            yield (slice(first, min(first + block[0], shape[0])), *rest)
 
 
 def halves(selection: tuple[slice, ...]) -> list[tuple[slice, ...]]:

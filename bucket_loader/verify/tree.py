@@ -11,7 +11,7 @@ from .domain import DomainReadError, link_from_json
 from .objects import Partners
 from .report import short
 from .sides import Sides
-from .source import encode, in_order_of_creation, key_of, links
+from .source import Place, encode, in_order_of_creation, key_of, links
 
 _KINDS = {"g": "group", "d": "dataset", "t": "named type"}
 
@@ -27,7 +27,7 @@ class Tree:
         """Pair the objects of both sides and compare their links; all partners, parents first."""
         root = self.sides.domain.root()
         key, kind = key_of(self.sides.source.id, b"/")
-        queue = deque([self.sides.objects.pair("/", key, kind, root)])
+        queue = deque([self.sides.objects.pair(Place(self.sides.source.id), key, kind, root)])
         order: list[Partners] = []
         while queue:
             partners = queue.popleft()
@@ -39,7 +39,7 @@ class Tree:
     def _links(self, group: Partners) -> list[Partners]:
         """Compare the links of a group and return the objects that are met for the first time."""
         domain, record = self.sides.domain, self.sides.record
-        opened = h5py.h5g.open(self.sides.source.id, encode(group.path))
+        opened = group.place.open(self.sides.source)
         ours = links(opened)
         theirs, made = {}, {}
         try:
@@ -59,7 +59,7 @@ class Tree:
             elif link[0] != theirs[name][0]:
                 record.differ(path, "link", words.link(link), words.link(theirs[name]))
             elif link[0] == "hard":
-                fresh += self._hard_link(opened, name, path, theirs[name][1])
+                fresh += self._hard_link(group, opened, name, theirs[name][1])
             elif link != theirs[name]:
                 record.differ(path, f"{link[0]} link", words.link(link), words.link(theirs[name]))
         for name in sorted(theirs.keys() - ours.keys()):
@@ -81,20 +81,20 @@ class Tree:
         else:
             self.sides.record.differ(path, f"{link[0]} link", words.link(link), "missing")
 
-    def _hard_link(self, group: h5py.h5g.GroupID, name: str, path: str, identity: str) -> list[Partners]:
+    def _hard_link(self, group: Partners, opened: h5py.h5g.GroupID, name: str, identity: str) -> list[Partners]:
         """Pair the objects that a name leads to on both sides, unless one of them has its partner already."""
         objects, record = self.sides.objects, self.sides.record
-        key, kind = key_of(group, encode(name))
+        key, kind = key_of(opened, encode(name))
         ours, theirs = objects.by_key.get(key), objects.by_identity.get(identity)
         if ours is None and theirs is None:
             other = _KINDS.get(identity[:1], identity)
             if kind != other:
-                record.differ(path, "object", kind, other)
+                record.differ(_join(group.path, name), "object", kind, other)
                 return []
-            return [objects.pair(path, key, kind, identity)]
+            return [objects.pair(Place(opened, group.place, name), key, kind, identity)]
         if ours is not theirs:
             told = [f"the same object as {p.path}" if p else "an object of its own" for p in (ours, theirs)]
-            record.differ(path, "hard link", told[0], told[1])
+            record.differ(_join(group.path, name), "hard link", told[0], told[1])
         return []
 
     def _order(self, path: str, group: h5py.h5g.GroupID, made: list[str]) -> None:
