@@ -26,6 +26,7 @@ from .tools import Tools
 KeepGoing = Callable[[], bool]
 LetGo = Callable[[], None]
 FLUSH_SECONDS = 600.0
+MANY_REQUESTS = 5000  # of a load that is worth a line: HSDS answers 30 to 200 of them a second
 # why a row whose comparison found nothing is not verified
 NOT_PROVEN = (
     "no difference, but not proven: HSDS at {} may have told what it remembers of the load, not what is in storage;"
@@ -74,6 +75,21 @@ def _give_back_when_busy(judged: Judged) -> None:
     """Raise Unavailable when a server was too busy for a tool: that is no attempt, and the worker waits."""
     if judged.busy:
         raise Unavailable(judged.reason)
+
+
+def _foresee(look: Look | None, mode: Mode) -> None:
+    """Say of a load that will take long why it will: small files may have many objects or chunks."""
+    copied = mode is not Mode.LINK
+    if look and (requests := look.requests(copied)) >= MANY_REQUESTS:
+        counts = look.counts
+        event(
+            logging.INFO,
+            "load will take long",
+            objects=counts.groups + counts.datasets + counts.types,
+            attributes=counts.attributes,
+            chunks=look.chunks if copied else None,
+            requests=requests,
+        )
 
 
 class LoadJob:
@@ -153,6 +169,7 @@ class LoadJob:
         if look.obstacle and mode is Mode.LINK:
             judged = Judged(Verdict.BAD, 1, f"cannot be linked: {look.obstacle}", judged.seconds, copied)
         else:
+            _foresee(look, mode)
             with timed("hsload"):
                 judged = self._tools.load(key, domain, mode, budget, keep_going)
         while judged.next_mode and (mode is not Mode.LINK or self._config.link_fallback == "ingest"):
@@ -160,6 +177,7 @@ class LoadJob:
                 return mode, look, Judged(Verdict.BAD, 1, look.swelling, judged.seconds)
             mode = copied if judged.next_mode is Mode.INGEST else judged.next_mode
             event(logging.INFO, "load goes on", mode=mode.value, reason=judged.reason)
+            _foresee(look, mode)
             with timed("hsload"):
                 judged = self._tools.load(key, domain, mode, budget, keep_going)
         if judged.verdict is Verdict.GOOD and (mode is Mode.VALUES or look.spoiled):

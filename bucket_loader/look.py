@@ -43,7 +43,8 @@ _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
 class Look:
     """What was seen: why the file cannot be loaded at all (`refusal`), linked, or copied; empty when it can.
 
-    `unkept`: why a copy has to leave out the filters. `spoiled` is the number of attributes and links to write again.
+    `unkept`: why a copy has to leave out the filters. `spoiled` is the number of attributes and links to write again,
+    `levels` the sum of the depths of all objects, `chunks` how many a copy has to write.
     """
 
     counts: Counts
@@ -52,6 +53,14 @@ class Look:
     swelling: str = ""
     spoiled: int = 0
     unkept: str = ""
+    levels: int = 0
+    chunks: int = 0
+
+    def requests(self, copied: bool) -> int:
+        """About how many hsload makes: 12 for an object below the root, one for an attribute and for a chunk."""
+        counts = self.counts
+        objects = counts.groups + counts.datasets + counts.types
+        return 10 * objects + 2 * self.levels + counts.attributes + (self.chunks if copied else 0)
 
     def to_json(self) -> dict[str, Any]:
         """The content of an answer. Names are as long as a file makes them, and lines are not."""
@@ -71,12 +80,13 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
     """
     numbers = dict.fromkeys(asdict(Counts()), 0)
     refused = hindered = swells = lost = ""
-    again = 0
+    again = levels = 0
     unwritten = Unwritten(file, limits.unwritten)
     for item in objects(file, MAX_MEMBERS):
         with reading(item.place):
             numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
             numbers["links"] += len(item.links)
+            levels += item.place.depth
             count = h5py.h5a.get_num_attrs(item.id)
             numbers["attributes"] += count
             path = item.path
@@ -102,7 +112,7 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
                     refused = refused or swells
         if refused:
             break
-    return Look(Counts(**numbers), refused, hindered, swells, again, lost)
+    return Look(Counts(**numbers), refused, hindered, swells, again, lost, levels, unwritten.chunks)
 
 
 def _turned(item: Item) -> str:

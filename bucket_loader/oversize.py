@@ -24,6 +24,7 @@ MAX_DEPTH = 200
 MAX_MEMBERS = 250_000
 # a chunk that nobody wrote costs a request of hsdiff (5 ms), however small it is: as much as so many bytes do
 _VISIT_BYTES = 256 << 10
+_PIECE_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Unwritten:
 
     def __init__(self, file: h5py.File, limit: int) -> None:
         self.size = 0
+        self.chunks = 0  # that were written; what is not in chunks goes through HSDS in pieces of 4 MiB
         self._file, self._limit, self._chunks = file, limit, 0
         self._file_bytes = int(file.id.get_filesize())
         self._sources: dict[str, int] = {}  # of virtual datasets: elements that were written
@@ -74,10 +76,13 @@ class Unwritten:
             count, written, elements = self._chunks_of(dataset, shape)
             # a chunk at the edge reaches past the values
             self.size += max(0, size - written * elements * item, (count - written) * _VISIT_BYTES)
+            self.chunks += written
         elif layout == h5py.h5d.VIRTUAL:
             self.size += max(0, size - item * self._mapped(properties))
         elif layout != h5py.h5d.COMPACT and dataset.get_offset() is None:
             self.size += size
+        else:
+            self.chunks += -(-size // _PIECE_BYTES)
 
     def _chunks_of(self, dataset: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """How many chunks a dataset can have, how many were written, and the elements of one."""

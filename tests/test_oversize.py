@@ -241,3 +241,28 @@ def test_a_chunk_that_grows_in_a_copy_has_the_same_limit(tmp_path: Path) -> None
         file.create_dataset("data", (10,), "f8", maxshape=(10_000_000,), chunks=(1,))
         assert not look(file).swelling
         assert look(file, limits=SizeLimits(chunk=1 << 20)).refusal.startswith("dataset /data may grow to (10000000,)")
+
+
+@pytest.mark.servers
+def test_a_load_that_will_take_long_is_told_of_before(world: World, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "tiny.h5", "w") as file:
+        file.create_dataset("data", data=np.arange(6000), chunks=(1,))
+    (tmp_path / "hsload").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "hsload").chmod(0o755)
+    world.put("tiny.h5", tmp_path / "tiny.h5")
+    world.settings = {"hsload": str(tmp_path / "hsload"), "link_files": False}
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    done = world.run("loader.py", "--drain")
+    assert "load will take long" in (said := done.stdout + done.stderr)
+    assert "objects=2 attributes=0 chunks=6000 requests=6022" in said
+
+
+def test_what_a_copy_writes_is_counted(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("chunks", (300, 300), "f4", chunks=(1, 300))[:7] = 1
+        file["plain"] = np.zeros(1 << 20)
+        file.create_group("a/b/c")
+        found = look(file)
+    assert (found.chunks, found.levels) == (7 + 2, 1 + 1 + 1 + 2 + 3)
+    assert found.requests(copied=True) == found.requests(copied=False) + 9
