@@ -15,6 +15,7 @@ from .hsds import Hsds, HsdsError, NotFound
 from .verify.objects import COLLECTIONS
 
 BATCH = 500  # objects that one request asks for
+BATCH_STEPS = 2500  # names: HSDS goes down each path from the root, a link at a time
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def crawl(hsds: Hsds, domain: str, root: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     waiting, met = deque([("", root)]), {root}
     while waiting:
-        batch = {path: identity for path, identity in (waiting.popleft() for _ in range(min(BATCH, len(waiting))))}
+        batch: dict[str, str] = {}
+        steps = 0
+        while waiting and len(batch) < BATCH and steps < BATCH_STEPS:
+            path, identity = waiting.popleft()
+            batch[path] = identity
+            steps += path.count("/")
         for path, item in _described(hsds, domain, batch).items():
             found[batch[path]] = item
             for name, link in item.get("links", {}).items():

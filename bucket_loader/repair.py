@@ -61,27 +61,33 @@ def repair(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int
 
     Raises HsdsError or Trouble.
     """
+    everyone = list(pairs.by_identity.values())
+    groups = [partners for partners in everyone if partners.kind == "group"]
     count = 0
-    for partners in list(pairs.by_identity.values()):
-        obj = partners.place.open(source)
-        own = f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}"
-        for name, identity in _missing_links(partners, obj, domain, pairs):
-            hsds.request("PUT", f"{own}/links/{quote(name, safe='')}", domain.path, json_body={"id": identity})
-            count += 1
-        for name, attribute, form in spoiled(obj):
+    for batch in domain.batches(groups, "links"):
+        for group in batch:
+            for name, identity in _missing_links(group, source, domain, pairs):
+                path = f"{_url(group)}/links/{quote(name, safe='')}"
+                hsds.request("PUT", path, domain.path, json_body={"id": identity})
+                count += 1
+    for partners in everyone:
+        for name, attribute, form in spoiled(partners.place.open(source)):
             value = attribute_values(attribute, form, ())[0]
-            path = f"{own}/attributes/{quote(name, safe='')}"
+            path = f"{_url(partners)}/attributes/{quote(name, safe='')}"
             body = written(form, value, pairs) | {"shape": []}
             hsds.request("PUT", path, domain.path, params={"replace": 1}, json_body=body)
             count += 1
     return count
 
 
-def _missing_links(partners: Partners, obj: Identifier, domain: Domain, pairs: Objects) -> Iterator[tuple[str, str]]:
+def _url(partners: Partners) -> str:
+    return f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}"
+
+
+def _missing_links(group: Partners, source: h5py.File, domain: Domain, pairs: Objects) -> Iterator[tuple[str, str]]:
     """The hard links of a group that the domain does not have: name, and id of what they lead to."""
-    if partners.kind != "group":
-        return
-    there = {link["title"] for link in domain.links(partners.identity)}
+    obj = group.place.open(source)
+    there = {link["title"] for link in domain.links(group.identity)}
     for name, link in links(obj).items():
         if link[0] == "hard" and name not in there:
             found = pairs.by_key.get(key_of(obj, encode(name))[0])

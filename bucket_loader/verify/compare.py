@@ -70,8 +70,9 @@ def _compare(sides: Sides, reading: Reading) -> None:
     if userblock := sides.source.userblock_size:
         sides.record.note("/", "user block", f"{userblock} bytes", "none")
     tree = Tree(sides)
-    for partners in tree.walk():
-        _compare_object(sides, reading, partners, tree.attribute_counts)
+    for batch in sides.domain.batches(tree.walk(), "attributes"):
+        for partners in batch:
+            _compare_object(sides, reading, partners, tree.attribute_counts)
 
 
 def _compare_object(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import requests
 import urllib3.exceptions
@@ -12,11 +12,15 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from ..causes import Cause, Caused, cause_of_status
-from .objects import COLLECTIONS
+from .objects import COLLECTIONS, Partners
 from .report import Trouble
 
 LINKS_PAGE = 1000
 ATTRIBUTES_PAGE = 100  # they come with their values
+_BATCH = 500  # objects that are asked for at once
+_BATCH_BYTES = 8 << 20  # of such an answer; it takes ten times as much when it is read
+# characters, and names: HSDS goes down each path from the root, a link at a time
+_BATCH_PATHS, _BATCH_STEPS = 1 << 20, 2500
 _PIECE = 1 << 20
 
 
@@ -30,6 +34,10 @@ class DomainReadError(Caused):
 
 class AnswerTooLarge(RuntimeError):
     """An answer has more bytes than it may have."""
+
+
+class TooSlow(Trouble):
+    """The server let its client wait for nothing."""
 
 
 class Domain:
@@ -51,6 +59,7 @@ class Domain:
     ) -> None:
         self.endpoint, self.path, self.bucket, self.timeout = endpoint.rstrip("/"), path, bucket, timeout
         self.on_request: Callable[[], None] | None = None
+        self._ahead: dict[str, dict[str, Any]] = {}  # what was asked for at once, by id
         self._params = {"domain": path} | ({"bucket": bucket} if bucket else {})
         self._session = requests.Session()
         self._session.auth = (username, password)
@@ -96,14 +105,57 @@ class Domain:
 
     def describe(self, identity: str) -> dict[str, Any]:
         """The object's JSON: "type", "shape", "creationProperties", "layout", "attributeCount", "linkCount"."""
-        return self._json(_url(identity))
+        return self._ahead.get(identity) or self._json(_url(identity))
+
+    def batches(self, partners: Sequence[Partners], part: Literal["links", "attributes"]) -> Iterator[list[Partners]]:
+        """All partners, some hundred at a time, each after their objects were asked for with one request.
+
+        One for each of 10,000 objects would take minutes. Until the next batch, `describe` and `links` or `attributes`
+        know the answers. What does not come at once (one of them is broken, or is too much) is asked for by itself.
+        """
+        first, size, most = 0, _BATCH, _BATCH
+        while first < len(partners):
+            paths = _paths(partners[first : first + size])
+            batch = partners[first : first + len(paths)]
+            try:
+                self._ahead = self._at_once(batch, paths, part) if len(batch) > 1 else {}
+            except AnswerTooLarge:
+                size = len(batch) // 2
+                continue
+            except TooSlow:
+                # not halves: each may take the whole time limit
+                size = most = len(batch) // 10 or 1
+                continue
+            yield list(batch)
+            first, size = first + len(batch), min(most, 2 * size)
+        self._ahead = {}
+
+    def _at_once(
+        self, batch: Sequence[Partners], paths: Sequence[str], part: Literal["links", "attributes"]
+    ) -> dict[str, dict[str, Any]]:
+        wanted = {"links": "include_links", "attributes": "include_attrs"}[part]
+        try:
+            told = self._json("/", {wanted: "1"}, {"h5paths": paths}).get("h5paths")
+        except DomainReadError:
+            return {}
+        items = told if isinstance(told, dict) else {}
+        found = {one.identity: items.get(path) for one, path in zip(batch, paths, strict=True)}
+        return {key: item for key, item in found.items() if isinstance(item, dict) and item.get("id") == key}
 
     def links(self, identity: str) -> Iterator[dict[str, Any]]:
         """The links of a group: "title", "class" and "id", "h5path" or "h5domain", page by page."""
+        known = self._ahead.get(identity, {}).get("links")
+        if isinstance(known, dict):
+            yield from ({**link, "title": name} for name, link in known.items())
+            return
         yield from self._pages(_url(identity) + "/links", "links", "title", LINKS_PAGE, {})
 
     def attributes(self, identity: str) -> Iterator[dict[str, Any]]:
         """The attributes of an object with "name", "type", "shape", "value" (and "encoding"), page by page."""
+        known = self._ahead.get(identity, {}).get("attributes")
+        if isinstance(known, dict):
+            yield from ({**attribute, "name": name} for name, attribute in known.items())
+            return
         # without max_data_size: with it, HSDS 0.9.4 answers 500 for an attribute with a null space
         yield from self._pages(
             _url(identity) + "/attributes", "attributes", "name", ATTRIBUTES_PAGE, {"IncludeData": "1"}
@@ -155,11 +207,14 @@ class Domain:
                 raise DomainReadError(f"{key} cannot be listed past {items[-1][name]!r}")
             seen = items[-1][name]
 
-    def _json(self, url: str, params: dict[str, str] | None = None) -> dict[str, Any]:
+    def _json(self, url: str, params: dict[str, str] | None = None, body: object = None) -> dict[str, Any]:
+        """The JSON of an answer; with a `body`, to a POST. Raises `AnswerTooLarge` for such a one alone."""
         try:
-            with self._get(url, self._params | (params or {})) as answer:
+            options: dict[str, Any] = {} if body is None else {"json": body, "stream": True}
+            with self._get(url, self._params | (params or {}), **options) as answer:
                 self._check(answer, url)
-                return dict(json.loads(answer.content))  # not answer.json(): that refuses NaN
+                content = answer.content if body is None else _at_most(answer, _BATCH_BYTES)
+                return dict(json.loads(content))  # not answer.json(): that refuses NaN
         except requests.RequestException as error:
             raise self._silent(url, error) from error
         except ValueError as error:
@@ -168,17 +223,18 @@ class Domain:
     def _get(self, url: str, params: dict[str, str], **options: Any) -> requests.Response:
         if self.on_request:
             self.on_request()
-        where = self.endpoint + url
+        where, method = self.endpoint + url, "POST" if "json" in options else "GET"
         try:
-            return self._session.get(where, params=params, timeout=self.timeout, **options)
+            return self._session.request(method, where, params=params, timeout=self.timeout, **options)
         except requests.Timeout:
             raise
         except requests.ConnectionError:
             # a kept connection that the server closed at that moment; refused ones were already tried again
-            return self._session.get(where, params=params, timeout=self.timeout, **options)
+            return self._session.request(method, where, params=params, timeout=self.timeout, **options)
 
     def _silent(self, url: str, error: Exception) -> Trouble:
-        return Trouble(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}", "away")
+        kind = TooSlow if _timed_out(error) else Trouble
+        return kind(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}", "away")
 
     def _check(self, answer: requests.Response, url: str) -> None:
         if answer.status_code in (401, 403):
@@ -189,6 +245,16 @@ class Domain:
             raise DomainReadError(
                 f"{url} answered {answer.status_code} {answer.reason}", cause_of_status(answer.status_code)
             )
+
+
+def _at_most(answer: requests.Response, limit: int) -> bytes:
+    pieces, size = [], 0
+    for piece in answer.iter_content(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise AnswerTooLarge
+    return b"".join(pieces)
 
 
 def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
@@ -218,6 +284,19 @@ def chunk_shape_from_json(item: dict[str, Any]) -> tuple[int, ...]:
     made_with = item.get("creationProperties", {}).get("layout", {})
     dims = made_with.get("hyper_dims") or item.get("layout", {}).get("dims") or []
     return tuple(dims) if isinstance(dims, list) else (dims,)
+
+
+def _paths(partners: Sequence[Partners]) -> list[str]:
+    """The whole paths of the first partners, as many as may be asked for at once, and one at least."""
+    paths: list[str] = []
+    size = steps = 0
+    for one in partners:
+        path = one.place.whole
+        size, steps = size + len(path), steps + one.place.depth
+        if paths and (size > _BATCH_PATHS or steps > _BATCH_STEPS):
+            break
+        paths.append(path)
+    return paths
 
 
 def _url(identity: str) -> str:

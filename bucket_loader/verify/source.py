@@ -61,6 +61,15 @@ class Place:
         return h5py.h5r.dereference(self._reference, file.id)
 
     @property
+    def whole(self) -> str:
+        """The path as it is, for a server."""
+        names, place = [], self
+        while place.parent is not None:
+            names.append(place.name)
+            place = place.parent
+        return "/" + "/".join(reversed(names))
+
+    @property
     def path(self) -> str:
         """The path for a person, on one line; of a long one, its end."""
         return self.path_of("")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import h5py
 
 from . import words
@@ -17,7 +15,7 @@ _KINDS = {"g": "group", "d": "dataset", "t": "named type"}
 
 
 class Tree:
-    """The walk down both sides at once. Asks the domain once about each group."""
+    """The walk down both sides at once."""
 
     def __init__(self, sides: Sides) -> None:
         self.sides = sides
@@ -27,13 +25,13 @@ class Tree:
         """Pair the objects of both sides and compare their links; all partners, parents first."""
         root = self.sides.domain.root()
         key, kind = key_of(self.sides.source.id, b"/")
-        queue = deque([self.sides.objects.pair(Place(self.sides.source.id), key, kind, root)])
+        level = [self.sides.objects.pair(Place(self.sides.source.id), key, kind, root)]
         order: list[Partners] = []
-        while queue:
-            partners = queue.popleft()
-            order.append(partners)
-            if partners.kind == "group":
-                queue.extend(self._links(partners))
+        while level:
+            order += level
+            groups = [partners for partners in level if partners.kind == "group"]
+            batches = self.sides.domain.batches(groups, "links")
+            level = [below for batch in batches for group in batch for below in self._links(group)]
         return order
 
     def _links(self, group: Partners) -> list[Partners]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import h5py
 import h5pyd
@@ -13,6 +15,7 @@ import requests
 
 from bucket_loader.local_servers import free_port
 from bucket_loader.verify import Domain, Trouble, domain, selections, verify
+from bucket_loader.verify.domain import TooSlow
 
 from .conftest import BUCKET, PASSWORD, USER
 
@@ -133,8 +136,66 @@ def test_an_element_beyond_the_memory_is_trouble_with_a_name(verify_servers, bas
 
 def test_progress_is_told(verify_servers, base_file, base_domains):
     calls = []
-    verify_servers.verify(base_file, base_domains["ingest"], on_progress=lambda: calls.append(1))
-    assert len(calls) > 100
+    report = verify_servers.verify(base_file, base_domains["ingest"], on_progress=lambda: calls.append(1))
+    # the values of each dataset, if nothing else
+    assert report.objects / 2 < len(calls)
+
+
+@pytest.fixture(scope="module")
+def many(verify_servers, tmp_path_factory) -> tuple[Path, str]:
+    """A file of 203 groups, some nested, with attributes, and its domain."""
+    path, name = tmp_path_factory.mktemp("many") / "many.h5", "/home/admin/many-groups.h5"
+    with h5py.File(path, "w") as file, verify_servers.open(name, "w") as domain:
+        for side in (file, domain):
+            inner = side.create_group("an inner % group/ü")
+            for number in range(100):
+                inner.create_group(f"{number}/below").attrs["number"] = number
+    return path, name
+
+
+def test_many_objects_are_compared_with_few_requests(verify_servers, many):
+    calls = []
+    report = verify_servers.verify(*many, on_progress=lambda: calls.append(1))
+    assert report.same and (report.objects, report.attributes) == (203, 100)
+    assert len(calls) < 10
+
+
+def test_what_differs_among_many_is_found(verify_servers, many):
+    path, name = many
+    with verify_servers.open(name, "a") as domain:
+        below = domain["an inner % group/ü/43/below"]
+        below.attrs["number"] = 7
+        below.create_group("too much")
+        report = verify_servers.verify(path, name)
+        below.attrs["number"] = 43
+        del below["too much"]
+    assert [(d.path, d.what) for d in report.differences] == [
+        ("/an inner % group/ü/43/below/too much", "object"),
+        ("/an inner % group/ü/43/below@number", "value"),
+    ]
+
+
+@pytest.mark.parametrize("most", [1 << 10, 16 << 10])
+def test_answers_about_many_that_are_too_large_are_asked_for_in_parts(verify_servers, many, most, monkeypatch):
+    monkeypatch.setattr("bucket_loader.verify.domain._BATCH_BYTES", most)
+    assert verify_servers.verify(*many).same
+
+
+def test_a_server_that_is_too_slow_for_many_is_asked_for_fewer(verify_servers, many, monkeypatch):
+    path, name = many
+    sizes = []
+    with closing(verify_servers.domain(name)) as domain, h5py.File(path) as source:
+        ask = domain._at_once
+
+        def slow(batch, paths, part):
+            sizes.append(len(batch))
+            if len(batch) > 10:
+                raise TooSlow("no answer in time")
+            return ask(batch, paths, part)
+
+        monkeypatch.setattr(domain, "_at_once", slow)
+        assert verify(source, domain).same
+    assert sum(size > 10 for size in sizes) <= 4 and max(sizes[-5:]) <= 10
 
 
 def test_a_missing_domain_a_wrong_login_and_no_server_are_trouble(verify_servers, base_file, base_domains):
