@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,9 +21,13 @@ class S3Proxy(BaseHTTPRequestHandler):
     hit = 0  # how many requests met the fault
     sent = 0  # bytes of bodies that were handed on
     target = ""
+    delay: Callable[[str, str], float] = staticmethod(
+        lambda method, path: 0.0
+    )  # for how many seconds to keep a request
 
     def handle_request(self) -> None:
         kind = type(self)
+        time.sleep(kind.delay(self.command, self.path))
         if kind.fault in ("500", "503", "404", "403"):
             kind.hit += 1
             code = {"500": "InternalError", "503": "SlowDown", "404": "NoSuchBucket", "403": "ExpiredToken"}[kind.fault]

@@ -17,7 +17,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bucket_loader.health import PortTaken, Pulse, served
+from bucket_loader.hsds import USER_AGENT
 from bucket_loader.local_servers import free_port
+from tests import files
 from tests.proxy import lossy
 from tests.world import World
 
@@ -181,6 +183,34 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
         assert world.inventory().counts()[2] == 1, "still the same load"
         assert 'bucket_loader_files_in_work{work="load"} 1.0' in get(port, "/metrics")[1].splitlines()
         until(lambda: world.inventory().counts()[2] == 0, loader)
+
+
+@pytest.mark.servers
+def test_a_step_of_many_slow_requests_is_no_hang(world: World) -> None:
+    """What follows hsload takes several times `stuck_after`, each of its requests less; none of them is in a child."""
+    port = free_port()
+    world.put("a.h5", files.GOOD["scalar.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    slow: list[bytes] = []
+
+    def delay(request: bytes) -> float:
+        ours = USER_AGENT.encode() in request
+        if ours and (slow or request.startswith(b"PUT /?")):  # from the flush on
+            slow.append(request)
+            return 3.0
+        return 0.0
+
+    with lossy(world.servers.cluster.port) as cluster, lossy(world.servers.pod.port) as pod:
+        cluster.delay = pod.delay = delay
+        env = {"HSDS_ENDPOINT": cluster.endpoint, "HSDS_LOCAL": pod.endpoint, "PUBLIC_READ": "true"}
+        with world.running("loader.py", env=env | {"METRICS_PORT": str(port), "STUCK_AFTER": "5"}) as loader:
+            until(lambda: bool(slow), loader)
+            while world.inventory().counts()[2]:
+                assert get(port) == (200, "ok\n")
+                time.sleep(0.3)
+    assert len(slow) > 3
+    assert world.inventory().row(0).loadattempts == 1
 
 
 @pytest.mark.servers
