@@ -4,7 +4,7 @@
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
-#   make faults           what happens when things die
+#   make faults           what happens when things die    make many      a file of 10,000 objects
 #   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
 #   make bench            against the loop with xargs    make bench-scale    tables of a million rows
 #   make browser          Chromium, for the tests of the report page
@@ -77,6 +77,10 @@ fuzz: $(READY)
 	$(if $(CASE),,@FUZZ_ANSWERS=1000 timeout 900 $(BIN)/python -m pytest -n0 -q tests/fuzz/test_answers.py)
 	@timeout $$(($(FUZZ_SECONDS) + 1800)) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) \
 		$(if $(CASE),--case "$(CASE)")
+
+# a file of 10,000 objects on a busy machine, which takes an hour
+many: $(READY)
+	@timeout 12000 $(BIN)/python -m pytest -m corpus -n0 -s tests/faults/test_many_objects.py
 
 # image and manifests in real containers; says why when it cannot
 e2e: $(READY)

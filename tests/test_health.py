@@ -162,7 +162,7 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
     slow = tmp_path / "slow_hsload"
     slow.write_text("#!/bin/sh\nexec sleep 20\n")
     slow.chmod(0o755)
-    world.put("a.h5", b"x")
+    world.put("a.h5", files.GOOD["scalar.h5"])
     world.make_inventory()
     world.ok("watcher.py", "--once")
     env = {

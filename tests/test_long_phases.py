@@ -114,18 +114,17 @@ def test_a_load_keeps_its_row_in_every_phase(world: World) -> None:
 def test_a_check_keeps_its_row_in_every_phase(world: World) -> None:
     checker = Once(
         {
-            "links": lambda request: request.startswith(b"POST /groups/") and b"/links?" in request,
-            "attributes": lambda request: request.startswith(b"POST /groups/") and b"/attributes?" in request,
-            "described": lambda request: request.startswith(b"POST /?"),
+            "links": lambda request: request.startswith(b"GET /groups/") and b"/links?" in request,
+            "described": lambda request: request.startswith(b"POST /?") and b"include_attrs" in request,
             "value": lambda request: b"/value?" in request,
         }
     )
-    keys = ["links", "attributes", "described", "value"]
+    keys = ["links", "described", "value"]
     for key in keys:
         world.put(f"{key}.h5", body())
     world.ok("make_inventory.py")
     world.ok("watcher.py", "--once")
-    world.ok("loader.py", "--drain", "--workers=4")
+    world.ok("loader.py", "--drain", "--workers=3")
     assert world.inventory().counts()[State.LOADED] == len(keys)
     with between(world.servers.checker.port, checker) as own:
         kept(world, "differ.py", CHECK, len(keys), {"hsds_local": own.endpoint, "diff_method": "verify"})
