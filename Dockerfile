@@ -24,7 +24,7 @@ RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip uninstall --quiet cython setuptools
     && find hdf5plugin/plugins -name '*.so' -exec /opt/venv/bin/python -c \
         'import ctypes, sys; [ctypes.CDLL(path) for path in sys.argv[1:]]' {} + \
     && /opt/venv/bin/python -c 'import bitshuffle.h5, hdf5plugin, hsds.datanode, numcodecs'
-# HSDS takes its settings from /config/config.yml where there is one, else from /etc/hsds (bucket_loader.hsds_config says
+# HSDS takes its settings from /config/config.yml where there is one, else from /etc/hsds (bucket_loader.deploy.hsds_config says
 # what is changed there). Its own default names a role (aws_iam_role), whose keys it would fetch from the node with curl,
 # at every step and without a time limit, before it looks at the credentials that the pod has. Where a mounted config.yml
 # still says so, a curl that fails at once makes it look there. one-certificate.pem: see make_configmap.sh.
@@ -36,8 +36,8 @@ RUN printf '#!/bin/sh\necho "%s" >&2\nexit 1\n' 'aws_iam_role is not used, the p
     && sed '/-END CERTIFICATE-/q' botocore/cacert.pem > /opt/hsds/one-certificate.pem
 COPY bucket_loader /app/bucket_loader
 COPY loader.py differ.py watcher.py make_inventory.py dump_inventory.py reset_inventory.py LICENSE /app/
-RUN cd /app && /opt/venv/bin/python -m bucket_loader.hsds_config > /opt/hsds/config.yml \
-    && /opt/venv/bin/python -m bucket_loader.s3_model /opt/hsds/models \
+RUN cd /app && /opt/venv/bin/python -m bucket_loader.deploy.hsds_config > /opt/hsds/config.yml \
+    && /opt/venv/bin/python -m bucket_loader.deploy.s3_model /opt/hsds/models \
     && /opt/venv/bin/python -m compileall -q /app
 
 FROM ${BASE_IMAGE}

@@ -46,7 +46,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python -m bucket_loader.demo $(if $(FILES),"$(FILES)")
+	@$(BIN)/python -m bucket_loader.local.demo $(if $(FILES),"$(FILES)")
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -64,7 +64,7 @@ corpus: $(READY)
 
 # docs/compatibility.md and docs/mutations.md, from a real run that takes an hour; FILES=DIR for other files
 compatibility: $(READY)
-	@$(BIN)/python -m bucket_loader.compatibility --output docs/compatibility.md "$(or $(FILES),../shared/corpus)"
+	@$(BIN)/python -m bucket_loader.local.compatibility --output docs/compatibility.md "$(or $(FILES),../shared/corpus)"
 	@$(BIN)/python -m tests.verify.mutation_table >docs/mutations.md
 
 # processes and servers that die, lie or are away; a table at the end

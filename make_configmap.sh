@@ -66,7 +66,7 @@ command -v "$python" >/dev/null || fail "there is no $python: run 'make setup', 
 export PYTHONPATH=$here
 "$python" -c 'import bucket_loader.config' 2>/dev/null ||
     fail "$python lacks the packages that check the settings: run 'make setup', or set PYTHON"
-manifest=$("$python" -m bucket_loader.configmap -- "$file") || exit 2
+manifest=$("$python" -m bucket_loader.deploy.configmap -- "$file") || exit 2
 if $dry_run; then
     printf '%s\n' "$manifest"
 else

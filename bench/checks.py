@@ -22,7 +22,7 @@ from rich.console import Console
 
 from bench.page import Section, verdict
 from bench.stage import Stage
-from bucket_loader.local_servers import program
+from bucket_loader.local.servers import program
 
 MEGABYTES, GOAL = 300, 1.2
 DIFFER = "the differ: hsdiff, then what it leaves out"

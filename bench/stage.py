@@ -22,9 +22,9 @@ import h5py
 import numpy as np
 
 from bucket_loader.hsds import Hsds
-from bucket_loader.inventory import Inventory
-from bucket_loader.local_servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import Inventory
+from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.page import Section, verdict
 from bench.stage import PASSWORD, USER, Stage, one_dataset
-from bucket_loader.local_servers import LOADER_SETTINGS, HsdsServer
+from bucket_loader.local.servers import LOADER_SETTINGS, HsdsServer
 
 FILES, WORKERS, GOAL = 20, 2, 2.0
 CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")

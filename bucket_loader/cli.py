@@ -11,8 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import __version__
+
+if TYPE_CHECKING:
+    from .program import Command
 
 PROGRAMS = {
     "make": "make the inventory, an empty table in an HSDS domain",
@@ -29,6 +33,15 @@ SCRIPTS = {
     "diff": "differ.py",
     "dump": "dump_inventory.py",
     "reset": "reset_inventory.py",
+}
+# where each of them is in this package; only the one that is wanted is imported
+MODULES = {
+    "make": "inventory.make",
+    "watch": "watch.command",
+    "load": "load.command",
+    "diff": "check.command",
+    "dump": "report.command",
+    "reset": "inventory.reset",
 }
 PODS = ("watch", "load", "diff")  # run until they are told to stop
 SHELLS = ("bash", "zsh")
@@ -55,12 +68,17 @@ def run(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -
         # on only where somebody listens, and would work on until it is killed
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        from . import start
+        from . import program
 
-        command = importlib.import_module(f"{__package__}.commands.{name}").COMMAND
-        return start.run(start.parser(command, prog or SCRIPTS[name]), argv, command)
+        command = command_of(name)
+        return program.run(program.parser(command, prog or SCRIPTS[name]), argv, command)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def command_of(name: str) -> Command:
+    command: Command = importlib.import_module(f"{__package__}.{MODULES[name]}").COMMAND
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,9 +109,9 @@ def _parser(with_options: bool) -> argparse.ArgumentParser:
     for name, words in PROGRAMS.items():
         one = programs.add_parser(name, help=words, add_help=with_options)
         if with_options:
-            from . import start
+            from . import program
 
-            start.add_options(one, importlib.import_module(f"{__package__}.commands.{name}").COMMAND, True)
+            program.add_options(one, command_of(name), True)
     completion = programs.add_parser("completion", help="print what makes a shell complete options with the tab key")
     completion.add_argument("shell", choices=SHELLS)
     return made

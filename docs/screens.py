@@ -22,10 +22,10 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bucket_loader import demo  # noqa: E402
 from bucket_loader.hsds import Hsds  # noqa: E402
-from bucket_loader.inventory import Inventory  # noqa: E402
-from bucket_loader.local_servers import POD_SETTINGS, HsdsServer, S3Server  # noqa: E402
+from bucket_loader.inventory.table import Inventory  # noqa: E402
+from bucket_loader.local import demo  # noqa: E402
+from bucket_loader.local.servers import POD_SETTINGS, HsdsServer, S3Server  # noqa: E402
 from bucket_loader.report import terminal  # noqa: E402
 from bucket_loader.report.summary import summarize  # noqa: E402
 from tests import browser  # noqa: E402

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bucket_loader.ahead import in_order, side_by_side
+from bucket_loader.prefetch import in_order, side_by_side
 
 
 def test_the_items_of_each_source_keep_their_order() -> None:

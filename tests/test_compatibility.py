@@ -10,7 +10,7 @@ import hdf5plugin  # noqa: F401  so that h5py reads the files
 import numpy as np
 import pytest
 
-from bucket_loader.compatibility import Bench, Found, filter_files, main, page
+from bucket_loader.local.compatibility import Bench, Found, filter_files, main, page
 from tests import files
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import hdf5plugin  # noqa: F401  so that h5py reads the sources
 import pytest
 
-from bucket_loader.compatibility import Bench
-from bucket_loader.local_servers import HsdsServer
+from bucket_loader.local.compatibility import Bench
+from bucket_loader.local.servers import HsdsServer
 from tests.independent import compare_at
 from tests.odd_files import write_all
 from tests.world import ROOT

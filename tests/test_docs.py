@@ -10,16 +10,15 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bucket_loader import cli, start
-from bucket_loader.inventory import COLUMNS, key_digest
-from bucket_loader.states import State
+from bucket_loader import cli, program
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import COLUMNS, key_digest
 from tests import files, weekend
 from tests.world import ROOT, Servers, World
 
@@ -71,9 +70,9 @@ def examples(page: Path) -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_programs_understand_each_command(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, arguments in programs(page):
-        command = import_module(f"bucket_loader.commands.{name}").COMMAND
+        command = cli.command_of(name)
         try:
-            start.parser(command, cli.SCRIPTS[name]).parse_args(arguments)
+            program.parser(command, cli.SCRIPTS[name]).parse_args(arguments)
         except SystemExit as end:
             assert end.code == 0, f"{name} {arguments}: {capsys.readouterr().err}"
 

@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from bucket_loader.configmap import notes
+from bucket_loader.deploy.configmap import notes
 from bucket_loader.domains import Domains
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
 from tests import files
 from tests.world import World
 

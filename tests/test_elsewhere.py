@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader.look import look
+from bucket_loader.load.preflight import look
 from tests.world import World
 
 ROWS = 2000

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from bucket_loader.explain import main, reasons
+from bucket_loader.load.diagnose import main, reasons
 from tests.odd_files import ODD
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bucket_loader.health import PortTaken, Pulse, served
 from bucket_loader.hsds import USER_AGENT
-from bucket_loader.local_servers import free_port
+from bucket_loader.local.servers import free_port
+from bucket_loader.pod.health import PortTaken, Pulse, served
 from tests import files
 from tests.proxy import lossy
 from tests.world import World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from bucket_loader.hunt import SHORT, SWEEP, WINDOW, Hunt, Side
+from bucket_loader.inventory.chunk_search import SHORT, SWEEP, WINDOW, Hunt, Side
 
 
 class Table:

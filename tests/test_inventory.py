@@ -13,12 +13,12 @@ import h5pyd
 import numpy as np
 import pytest
 
-from bucket_loader import inventory as inventory_module
 from bucket_loader.hsds import Hsds, Unavailable
-from bucket_loader.inventory import COLUMNS, Claim, Inventory, InventoryError, Outcome, key_digest
-from bucket_loader.local_servers import program
-from bucket_loader.source import SourceObject
-from bucket_loader.states import CHECK, LOAD, ForbiddenMove, State
+from bucket_loader.inventory import table as inventory_module
+from bucket_loader.inventory.states import CHECK, LOAD, ForbiddenMove, State
+from bucket_loader.inventory.table import COLUMNS, Claim, Inventory, InventoryError, Outcome, key_digest
+from bucket_loader.local.servers import program
+from bucket_loader.s3 import SourceObject
 from tests.proxy import lossy
 from tests.world import PASSWORD, USER, World
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bucket_loader.answer import Answer
 from bucket_loader.causes import Cause
-from bucket_loader.child import Ending, Finished
-from bucket_loader.judge import Mode, Verdict, judge_diff, judge_load, judge_own
+from bucket_loader.children.answer import Answer
+from bucket_loader.children.judge import Mode, Verdict, judge_diff, judge_load, judge_own
+from bucket_loader.children.supervise import Ending, Finished
 from bucket_loader.log import printable
 
 AT = "2026-11-22 14:35:52,217"

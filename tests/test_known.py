@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bucket_loader.inventory import COLUMNS, Rows, key_digest
-from bucket_loader.known import Known
-from bucket_loader.source import SourceObject
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import COLUMNS, Rows, key_digest
+from bucket_loader.s3 import SourceObject
+from bucket_loader.watch.known_keys import Known
 
 PAGE = [SourceObject(f"{number}.h5", 100 + number, f"etag-{number}", 1_700_000_000) for number in range(10)]
 

@@ -15,11 +15,13 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict, Field
 
-from bucket_loader import __version__, census, child
+from bucket_loader import __version__
+from bucket_loader.children import supervise
 from bucket_loader.config import KEYS, Config
-from bucket_loader.health import Pulse
-from bucket_loader.local_servers import LOADER_SETTINGS, POD_SETTINGS
-from bucket_loader.metrics import WatcherMetrics
+from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS
+from bucket_loader.pod.health import Pulse
+from bucket_loader.pod.metrics import WatcherMetrics
+from bucket_loader.watch import backlog
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = {"load": "hsds-bucket-loader", "diff": "hsds-bucket-diff", "watch": "hsds-bucket-watch"}
@@ -143,7 +145,7 @@ def test_children_fit_into_their_container(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_there_is_time_to_give_a_row_back(role: str) -> None:
     grace = pod(role)["terminationGracePeriodSeconds"]
-    assert grace >= Config.model_fields["shutdown_grace"].default + child.TERM_SECONDS + 5
+    assert grace >= Config.model_fields["shutdown_grace"].default + supervise.TERM_SECONDS + 5
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -311,7 +313,7 @@ def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
     assert service["spec"]["selector"] == deployment("watch")["spec"]["selector"]["matchLabels"]
     assert (port["targetPort"], port["port"]) == (target["name"], target["containerPort"])
     metrics = WatcherMetrics(Pulse(1))
-    metrics.counted(census.Census())
+    metrics.counted(backlog.Census())
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
     states = {"load": ("new", "loading"), "diff": ("loaded", "checking")}

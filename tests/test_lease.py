@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bucket_loader.hsds import Hsds
-from bucket_loader.inventory import ALONE, IN_WORK, Claim, Inventory, Outcome
-from bucket_loader.lease import Lease, Watched
+from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.inventory.table import ALONE, IN_WORK, Claim, Inventory, Outcome
 from bucket_loader.log import Phase, phases, timed
-from bucket_loader.source import Source, SourceObject
-from bucket_loader.states import LOAD, State
+from bucket_loader.pod.lease import Lease, Watched
+from bucket_loader.s3 import Source, SourceObject
 from tests.proxy import LossyProxy, lossy
 from tests.world import PASSWORD, USER, World
 

@@ -11,8 +11,8 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from bucket_loader.linkable import _copied, _read_bytes, obstacle, refusal, swelling
-from bucket_loader.verify.source import objects
+from bucket_loader.hdf5.file import objects
+from bucket_loader.load.linkable import _copied, _read_bytes, obstacle, refusal, swelling
 
 DATA = np.arange(2000, dtype="i4")
 TEXT = h5py.string_dtype()

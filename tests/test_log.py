@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from bucket_loader import log, start
-from bucket_loader.commands import Command
+from bucket_loader import log, program
 from bucket_loader.config import Config
 from bucket_loader.log import LIBRARIES, bind, bound, event, logger
-from bucket_loader.source import SourceObject
+from bucket_loader.program import Command
+from bucket_loader.s3 import SourceObject
 from tests import files
 from tests.world import ROOT, World
 
@@ -95,7 +95,7 @@ def test_a_secret_is_masked_wherever_it_comes_from(stream: io.StringIO, style: s
 @pytest.mark.parametrize("style", ["text", "json"])
 @pytest.mark.parametrize("start", ["back\\slash-", "one'and\"two-", "it's-", "tab\tand-", "\u202eturned-"])
 def test_a_secret_is_masked_however_the_line_spells_it(stream: io.StringIO, style: str, start: str) -> None:
-    secret = f"{start}password"
+    secret = f"{program}password"
     log.set_up("DEBUG", stream, style, [secret])
     event(logging.ERROR, "failed", error=secret, key=f'{secret} "', settings={"aws_region": secret})
     logging.getLogger("botocore").warning("signed with %s", secret)
@@ -139,7 +139,7 @@ def test_a_defect_is_one_line_unless_in_debug(
     arguments = [f"--config-dir={world.env()['CONFIG_DIR']}", f"--log_level={level}", "--src_bucket=b"]
     arguments += ["--tgt_folder=/home/x/", "--inventory_domain=/home/x/i.h5", "--hsds_endpoint=http://127.0.0.1:9"]
     command = Command("A program.", "", lambda made: None, body, desktop=True)
-    assert start.run(start.parser(command, "program"), arguments, command) == 1
+    assert program.run(program.parser(command, "program"), arguments, command) == 1
     shown = capsys.readouterr().err
     assert "ZeroDivisionError: by zero" in shown
     assert ("Traceback" in shown) is traced
@@ -186,7 +186,7 @@ def test_a_hostile_option_or_setting_reaches_no_terminal_raw(tmp_path: Path) -> 
         [ROOT / "dump_inventory.py", "--limit", HOSTILE],
         [ROOT / "dump_inventory.py", f"--config-dir={tmp_path}"],
         ["-c", "import sys; from bucket_loader.cli import main; sys.exit(main())", HOSTILE],
-        ["-m", "bucket_loader.configmap", tmp_path / "config.yml"],
+        ["-m", "bucket_loader.deploy.configmap", tmp_path / "config.yml"],
         ["-m", "bucket_loader.verify", "--limit", HOSTILE, "a", "b"],
     ):
         done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=ROOT, timeout=60)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bucket_loader.hsds import USER_AGENT
-from bucket_loader.states import CHECK, LOAD, State, Work
+from bucket_loader.inventory.states import CHECK, LOAD, State, Work
 from tests.proxy import LossyProxy, lossy
 from tests.s3_proxy import s3_proxy
 from tests.world import World

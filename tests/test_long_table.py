@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bucket_loader.hunt import SHORT
-from bucket_loader.inventory import CHUNK_ROWS, Inventory, Outcome
-from bucket_loader.states import CHECK, LOAD, State
+from bucket_loader.inventory.chunk_search import SHORT
+from bucket_loader.inventory.states import CHECK, LOAD, State
+from bucket_loader.inventory.table import CHUNK_ROWS, Inventory, Outcome
 from tests.world import World
 
 pytestmark = pytest.mark.servers

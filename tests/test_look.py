@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader.answer import Answer
-from bucket_loader.child import Ending, Finished
-from bucket_loader.counts import Counts
-from bucket_loader.judge import Verdict, judge_look
-from bucket_loader.look import Look, look, main
+from bucket_loader.children.answer import Answer
+from bucket_loader.children.judge import Verdict, judge_look
+from bucket_loader.children.supervise import Ending, Finished
+from bucket_loader.load.object_counts import Counts
+from bucket_loader.load.preflight import Look, look, main
 from tests import files
 
 

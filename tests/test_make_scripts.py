@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from bucket_loader.config import KEYS
-from bucket_loader.configmap import ONE_CERTIFICATE
+from bucket_loader.deploy.configmap import ONE_CERTIFICATE
 from tests.test_kubernetes import (
     AWS_SECRET,
     LOADER_CONFIG,

@@ -13,16 +13,17 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bucket_loader import __version__, census
-from bucket_loader.health import Pulse
-from bucket_loader.inventory import Inventory, Outcome
-from bucket_loader.local_servers import free_port
-from bucket_loader.metrics import Metrics, WatcherMetrics, WorkerMetrics
-from bucket_loader.observer import Ending
-from bucket_loader.shutdown import Stop
-from bucket_loader.source import SourceObject
-from bucket_loader.states import CHECK, LOAD, State
-from bucket_loader.watch import Pass
+from bucket_loader import __version__
+from bucket_loader.inventory.states import CHECK, LOAD, State
+from bucket_loader.inventory.table import Inventory, Outcome
+from bucket_loader.local.servers import free_port
+from bucket_loader.pod.health import Pulse
+from bucket_loader.pod.metrics import Metrics, WatcherMetrics, WorkerMetrics
+from bucket_loader.pod.observer import Ending
+from bucket_loader.pod.stop import Stop
+from bucket_loader.s3 import SourceObject
+from bucket_loader.watch import backlog
+from bucket_loader.watch.watcher import Pass
 from tests import files
 from tests.test_health import until
 from tests.world import World
@@ -58,7 +59,7 @@ def families() -> dict[str, tuple[str, str]]:
     found = {}
     for metrics in (WatcherMetrics(Pulse(1)), WorkerMetrics(Pulse(1))):
         if isinstance(metrics, WatcherMetrics):
-            metrics.counted(census.Census())
+            metrics.counted(backlog.Census())
         for family in metrics.registry.collect():
             if family.name.startswith("bucket_loader"):
                 suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
@@ -130,7 +131,7 @@ def test_rows_are_not_shown_before_they_were_counted() -> None:
     """A watcher that has just been started would else scale all loaders to zero."""
     metrics = WatcherMetrics(Pulse(60))
     assert not [key for key in of(metrics) if key[0] == "bucket_loader_rows"]
-    metrics.counted(census.Census())
+    metrics.counted(backlog.Census())
     assert of(metrics)["bucket_loader_rows", "new"] == 0
 
 
@@ -151,7 +152,7 @@ def test_census_of_a_real_inventory(world: World) -> None:
     assert claim is not None
     inventory.finish(claim, Outcome(State.LOADED))
     assert inventory.claim(LOAD, "pod", 60) is not None
-    found = census.take(inventory)
+    found = backlog.take(inventory)
     wanted = {State.LOADED: (1, 10), State.LOADING: (1, 20), State.NEW: (1, 40)}
     for state, rows in found.rows.items():
         assert (rows, found.bytes[state]) == wanted.get(state, (0, 0))
@@ -162,12 +163,12 @@ def test_census_of_a_real_inventory(world: World) -> None:
 
 @pytest.mark.servers
 def test_census_goes_on_after_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "SHORTEST_PAUSE", 0.1)
+    monkeypatch.setattr(backlog, "SHORTEST_PAUSE", 0.1)
     inventory = world.make_inventory()
     world.cluster.delete_domain(world.inventory_domain)
-    heard: list[census.Census] = []
+    heard: list[backlog.Census] = []
     stop = Stop(1)
-    thread = threading.Thread(target=census.keep, args=(inventory, heard.append, stop))
+    thread = threading.Thread(target=backlog.keep, args=(inventory, heard.append, stop))
     thread.start()
     time.sleep(1)
     assert heard == []

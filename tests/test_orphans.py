@@ -18,11 +18,11 @@ from tests.world import World
 
 SUPERVISOR = """if True:
     import sys
-    from bucket_loader import child, warm
-    warm.get_ready()
-    from bucket_loader.limits import Budget, Limits
+    from bucket_loader.children import forkserver, supervise
+    forkserver.get_ready()
+    from bucket_loader.children.limits import Budget, Limits
     command = [sys.executable, "-m", "tests.program", sys.argv[1]]
-    child.run(command, dict(PATH=""), Limits(Budget(60, "load_time_limit"), 1 << 40, 1 << 40))
+    supervise.run(command, dict(PATH=""), Limits(Budget(60, "load_time_limit"), 1 << 40, 1 << 40))
 """
 
 

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader import oversize
-from bucket_loader.look import Look, look
-from bucket_loader.oversize import SizeLimits
-from bucket_loader.verify.source import objects
+from bucket_loader.hdf5.file import objects
+from bucket_loader.load import oversize
+from bucket_loader.load.oversize import SizeLimits
+from bucket_loader.load.preflight import Look, look
 from tests.world import World
 
 # what the libraries of a look take by themselves is 140 MB
@@ -24,7 +24,7 @@ BOUND = 400 << 20
 def looked(path: Path, *arguments: str) -> Look:
     """The answer of a look in a process of its own, whose memory stays in bounds."""
     answer = path.with_suffix(".json")
-    command = [sys.executable, "-m", "bucket_loader.look", "--answer", str(answer), *arguments, str(path)]
+    command = [sys.executable, "-m", "bucket_loader.load.preflight", "--answer", str(answer), *arguments, str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = process.communicate()[0]
     assert process.returncode == 0, said
@@ -32,7 +32,7 @@ def looked(path: Path, *arguments: str) -> Look:
         ["python3", "-c", _MEASURE, *command], capture_output=True, text=True, check=True
     )
     assert int(usage.stdout) < BOUND >> 10, "in KiB"
-    from bucket_loader.answer import Answer
+    from bucket_loader.children.answer import Answer
 
     return Look.from_json(Answer.from_json(answer.read_text()).content)
 

@@ -14,8 +14,8 @@ import h5pyd
 import numpy as np
 import pytest
 
-from bucket_loader.local_servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
+from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer
 from tests import files
 from tests.independent import compare_at
 from tests.s3_proxy import s3_proxy

@@ -8,8 +8,9 @@ import logging
 import pytest
 from rich.console import Console
 
-from bucket_loader import progress, watch
+from bucket_loader import progress
 from bucket_loader.progress import Ticker
+from bucket_loader.watch import watcher
 from tests.world import World
 
 
@@ -36,9 +37,9 @@ def test_a_long_scan_says_how_far_it_is(
     for number in range(3):
         world.put(f"{number}.h5", b"x")
     inventory = world.make_inventory()
-    monkeypatch.setattr(watch, "Ticker", lambda: Ticker(0))
+    monkeypatch.setattr(watcher, "Ticker", lambda: Ticker(0))
     logging.getLogger("bucket_loader").propagate = True
     with caplog.at_level(logging.INFO, logger="bucket_loader"):
-        watch.Watcher(watch.Source(world.config()), inventory, world.config().domains).scan()
+        watcher.Watcher(watcher.Source(world.config()), inventory, world.config().domains).scan()
     said = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("scanning listed=3 added=0 last=2.h5") for line in said), said

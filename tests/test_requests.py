@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from bucket_loader.children.tool import Tools
 from bucket_loader.hsds import USER_AGENT
-from bucket_loader.inventory import Claim
-from bucket_loader.jobs import LoadJob
-from bucket_loader.local_servers import HsdsServer
-from bucket_loader.servers import Servers
-from bucket_loader.shutdown import CalledOff
-from bucket_loader.source import Source
-from bucket_loader.states import LOAD, State
-from bucket_loader.tools import Tools
+from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.inventory.table import Claim
+from bucket_loader.local.servers import HsdsServer
+from bucket_loader.pod.jobs import LoadJob
+from bucket_loader.pod.servers import Servers
+from bucket_loader.pod.stop import CalledOff
+from bucket_loader.s3 import Source
 from tests import files
 from tests.proxy import lossy
 from tests.world import USER, World

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from bucket_loader.inventory import Inventory, Outcome
-from bucket_loader.source import SourceObject
-from bucket_loader.states import CHECK, LOAD, State, Work
+from bucket_loader.inventory.states import CHECK, LOAD, State, Work
+from bucket_loader.inventory.table import Inventory, Outcome
+from bucket_loader.s3 import SourceObject
 from tests.world import World
 
 

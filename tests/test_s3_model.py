@@ -15,7 +15,7 @@ import pytest
 from botocore import xform_name
 from botocore.config import Config
 
-from bucket_loader import s3_model
+from bucket_loader.deploy import s3_model
 
 
 def test_hsds_finds_every_operation_that_it_calls() -> None:
@@ -122,4 +122,4 @@ def test_what_was_left_out_says_so(
     whole: botocore.loaders.Loader, loader: botocore.loaders.Loader, bucket: str
 ) -> None:
     assert address(client_with(whole), bucket).startswith("https://")
-    assert "bucket_loader.s3_model left this kind out" in address(client_with(loader), bucket)
+    assert "bucket_loader.deploy.s3_model left this kind out" in address(client_with(loader), bucket)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from bucket_loader.hsds import Unavailable
-from bucket_loader.inventory import Claim, Inventory, Outcome
-from bucket_loader.jobs import KeepGoing, LetGo
-from bucket_loader.shutdown import Stop
-from bucket_loader.slots import Slots
-from bucket_loader.source import SourceObject
-from bucket_loader.states import LOAD, State
-from bucket_loader.worker import Worker
+from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.inventory.table import Claim, Inventory, Outcome
+from bucket_loader.pod.jobs import KeepGoing, LetGo
+from bucket_loader.pod.slots import Slots
+from bucket_loader.pod.stop import Stop
+from bucket_loader.pod.worker import Worker
+from bucket_loader.s3 import SourceObject
 from tests.files import GOOD
 from tests.proxy import lossy
 from tests.world import World

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bucket_loader.source import Source, SourceError, SourceUnavailable
+from bucket_loader.s3 import Source, SourceError, SourceUnavailable
 from tests.world import World
 
 

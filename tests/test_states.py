@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bucket_loader.states import ACTIVE, CHECK, FINISHED, LOAD, WORKER_MOVES, ForbiddenMove, State, check_move
+from bucket_loader.inventory.states import ACTIVE, CHECK, FINISHED, LOAD, WORKER_MOVES, ForbiddenMove, State, check_move
 
 
 def test_both_kinds_of_work_lead_from_ready_over_active_to_an_end() -> None:

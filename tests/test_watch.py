@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from bucket_loader.domains import Domains
-from bucket_loader.inventory import COLUMNS, Inventory, Outcome, key_digest
-from bucket_loader.known import COLUMNS as KNOWN_COLUMNS
-from bucket_loader.known import Known, digests_of
-from bucket_loader.source import Source
-from bucket_loader.states import LOAD, State
-from bucket_loader.watch import Watcher
+from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.inventory.table import COLUMNS, Inventory, Outcome, key_digest
+from bucket_loader.s3 import Source
+from bucket_loader.watch.known_keys import COLUMNS as KNOWN_COLUMNS
+from bucket_loader.watch.known_keys import Known, digests_of
+from bucket_loader.watch.watcher import Watcher
 from tests.world import PASSWORD, USER, World
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bucket_loader.children.judge import Judged, Verdict
 from bucket_loader.hsds import Hsds, Unavailable
-from bucket_loader.inventory import Claim, Inventory, Outcome
-from bucket_loader.jobs import KeepGoing, LetGo, retry_or_fail
-from bucket_loader.judge import Judged, Verdict
-from bucket_loader.shutdown import CalledOff, Stop
-from bucket_loader.source import SourceObject
-from bucket_loader.states import LOAD, State, Work
-from bucket_loader.worker import Step, Worker
+from bucket_loader.inventory.states import LOAD, State, Work
+from bucket_loader.inventory.table import Claim, Inventory, Outcome
+from bucket_loader.pod.jobs import KeepGoing, LetGo, retry_or_fail
+from bucket_loader.pod.stop import CalledOff, Stop
+from bucket_loader.pod.worker import Step, Worker
+from bucket_loader.s3 import SourceObject
 from tests.proxy import lossy
 from tests.world import PASSWORD, USER, World
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from ..inventory.states import State
 from ..log import printable
-from ..states import State
 from .history import History
 from .words import amount, duration
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..inventory import Inventory
+from ..inventory.states import CHECK, LOAD, State, Work
+from ..inventory.table import Inventory
 from ..log import printable, printable_json
-from ..states import CHECK, LOAD, State, Work
 from .select import Selection, chosen, column, read_at, states
 
 FAILED = {State.LOAD_FAILED: LOAD, State.CHECK_FAILED: CHECK}

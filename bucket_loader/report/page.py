@@ -20,9 +20,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
-from ..inventory import Inventory
+from ..inventory.states import State
+from ..inventory.table import Inventory
 from ..log import printable
-from ..states import State
 from . import failures
 from .charts import charts
 from .history import History, Numbers, read

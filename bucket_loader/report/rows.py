@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import TextIO
 
-from ..inventory import Row
+from ..inventory.states import ACTIVE, State
+from ..inventory.table import Row
 from ..log import printable, printable_json
-from ..states import ACTIVE, State
 from .words import amount, duration, minute, when, zone
 
 TIMES = frozenset(

@@ -14,9 +14,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from ..inventory import Inventory
+from ..inventory.states import State
+from ..inventory.table import Inventory
 from ..log import printable
-from ..states import State
 from .rows import Paint
 from .select import SHOWABLE
 from .summary import RECENT_SECONDS, Pace, Pod, Summary, summarize

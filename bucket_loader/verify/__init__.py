@@ -13,8 +13,8 @@ with `strict` a note is a difference. A **trouble** is something that could not 
 
 from __future__ import annotations
 
+from ..hdf5.domain import Domain
 from .compare import verify
-from .domain import Domain
 from .report import Difference, Report, Trouble
 
 __all__ = ["Difference", "Domain", "Report", "Trouble", "verify"]

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .. import answering
-from ..answer import Answer
-from ..answering import answered, open_source
+from ..children import answering
+from ..children.answer import Answer
+from ..children.answering import answered, open_source
 from ..log import clear_line
 from . import Domain, Report, verify
 

@@ -9,14 +9,15 @@ import h5py
 import numpy as np
 
 from ..causes import cause_of
-from . import datatypes, values, words
-from .domain import DomainReadError, shape_from_json
+from ..hdf5 import types, values
+from ..hdf5.domain import DomainReadError, shape_from_json
+from ..hdf5.file import attribute_names, attribute_values, decode, encode, shape_of
+from ..hdf5.values import Pair, Undecodable
+from . import words
 from .elements import compare_elements
 from .mismatches import compare_named_types, record_mismatches
-from .objects import Partners
+from .pairs import Partners
 from .sides import Sides
-from .source import attribute_names, attribute_values, decode, encode, shape_of
-from .values import Pair, Undecodable
 
 
 def compare_attributes(sides: Sides, partners: Partners, empty: bool) -> None:
@@ -45,11 +46,11 @@ def compare_attributes(sides: Sides, partners: Partners, empty: bool) -> None:
 
 def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item: dict[str, Any]) -> None:
     record = sides.record
-    ours, our_shape = datatypes.from_hdf5(attribute.get_type()), shape_of(attribute.get_space())
+    ours, our_shape = types.from_hdf5(attribute.get_type()), shape_of(attribute.get_space())
     try:
-        theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
-    except datatypes.UnknownType as error:
-        record.differ(path, "type", datatypes.describe(ours), str(error))
+        theirs, their_shape = types.from_json(item["type"]), shape_from_json(item["shape"])
+    except types.UnknownType as error:
+        record.differ(path, "type", types.describe(ours), str(error))
         return
     read = None
     if our_shape is not None:
@@ -61,13 +62,13 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
     scalar = our_shape == ()
     if ours["class"] == "array" and theirs["class"] != "array" and our_shape is not None and read is not None:
         # numpy has no scalar of an array type: h5pyd makes its dimensions the attribute's
-        record.note(path, "array type", datatypes.describe(ours), f"shape {their_shape}")
+        record.note(path, "array type", types.describe(ours), f"shape {their_shape}")
         scalar = False
         while ours["class"] == "array":
             our_shape, ours = (*our_shape, *ours["dims"]), ours["base"]
         read = read.reshape(math.prod(our_shape))
     elif scalar and ours["class"] == "vlen" and theirs["class"] != "vlen" and read is not None:
-        record.note(path, "scalar sequence", datatypes.describe(ours), f"shape {their_shape}")
+        record.note(path, "scalar sequence", types.describe(ours), f"shape {their_shape}")
         read, ours, scalar = np.asarray(read[0]), ours["base"], False
         our_shape = read.shape
     if our_shape != their_shape:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 import h5py
 
 from ..causes import cause_of
-from . import datatypes
+from ..hdf5 import types
+from ..hdf5.domain import Domain, DomainReadError
 from .attributes import compare_attributes
 from .dataset import compare_dataset
-from .domain import Domain, DomainReadError
 from .mismatches import record_mismatches
-from .objects import Objects, Partners
+from .pairs import Objects, Partners
 from .report import LimitReached, Recorder, Report, Trouble
 from .selections import Reading
 from .sides import Sides
@@ -96,7 +96,7 @@ def _compare_object(
         if partners.kind == "dataset":
             compare_dataset(sides, reading, partners, item)
         elif partners.kind == "named type":
-            ours = datatypes.from_hdf5(partners.place.open(sides.source))
-            record_mismatches(record, path, ours, datatypes.from_json(item["type"]))
-    except datatypes.UnknownType as error:
+            ours = types.from_hdf5(partners.place.open(sides.source))
+            record_mismatches(record, path, ours, types.from_json(item["type"]))
+    except types.UnknownType as error:
         record.differ(path, "type", "see the file", str(error))

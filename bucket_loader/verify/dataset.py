@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..causes import cause_of
-from . import datatypes, values, words
-from .domain import chunk_shape_from_json, shape_from_json
+from ..hdf5 import types, values
+from ..hdf5.domain import chunk_shape_from_json, shape_from_json
+from ..hdf5.file import Dataset
+from ..hdf5.values import Pair, Undecodable
+from . import words
 from .mismatches import compare_named_types, record_mismatches
-from .objects import Partners
+from .pairs import Partners
 from .report import Recorder
 from .selections import Reading, compare_values
 from .sides import Sides
-from .source import Dataset
-from .values import Pair, Undecodable
 
 
 def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: dict[str, Any]) -> None:
@@ -27,7 +28,7 @@ def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: di
     except (OSError, TypeError, ValueError) as error:
         record.trouble(path, f"the dataset of the source cannot be opened ({error})", cause_of(error))
         return
-    theirs, their_shape = datatypes.from_json(item["type"]), shape_from_json(item["shape"])
+    theirs, their_shape = types.from_json(item["type"]), shape_from_json(item["shape"])
     comparable = record_mismatches(record, path, ours.form, theirs)
     compare_named_types(sides, path, ours.id.get_type(), item["type"])
     if ours.shape != their_shape:
@@ -64,7 +65,7 @@ def _compare_fill_value(record: Recorder, path: str, ours: Dataset, pair: Pair, 
         record.note(path, "fill value", f"cannot be read ({error})", properties.get("fillValue", "default"))
         return
     told = properties.get("fillValue")
-    if told is None and mine is not None and not datatypes.is_plain(ours.form):
+    if told is None and mine is not None and not types.is_plain(ours.form):
         # hsload does not hand over the fill value of a variable-length or reference type
         if not values.equal(pair, mine, values.zeros(pair.domain, 1)).all():
             record.note(path, "fill value", mine[0], "default")

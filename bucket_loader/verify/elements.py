@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import values, words
+from ..hdf5 import values
+from ..hdf5.values import Array, Pair
+from . import words
 from .sides import Sides
-from .values import Array, Pair
 
 
 def compare_elements(

@@ -6,10 +6,10 @@ from typing import Any
 
 import h5py
 
-from .datatypes import Type, compare_types
+from ..hdf5.file import key_of
+from ..hdf5.types import Type, compare_types
 from .report import Recorder
 from .sides import Sides
-from .source import key_of
 
 
 def record_mismatches(record: Recorder, path: str, ours: Type, theirs: Type, scalar_attribute: bool = False) -> bool:

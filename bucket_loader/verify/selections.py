@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..causes import cause_of
-from . import datatypes, values
-from .domain import AnswerTooLarge, DomainReadError
+from ..hdf5 import types, values
+from ..hdf5.domain import AnswerTooLarge, DomainReadError
+from ..hdf5.file import Dataset, blocks, halves
+from ..hdf5.values import Array, Pair, Undecodable
 from .elements import compare_elements
-from .objects import Partners
+from .pairs import Partners
 from .report import Trouble
 from .sides import Sides
-from .source import Dataset, blocks, halves
-from .values import Array, Pair, Undecodable
 
 VARIABLE_BYTES = 256  # a guess for one element that varies in size, until some have been seen
 CHUNKS_PER_REQUEST = 512  # HSDS visits each chunk of a selection: about 5 ms for a linked one
@@ -54,7 +54,7 @@ def compare_values(
         return
     if len(grain) != len(dataset.shape) or 0 in grain:
         grain = dataset.chunks or dataset.shape
-    if reading.after_hsdiff and datatypes.is_plain(dataset.form):
+    if reading.after_hsdiff and types.is_plain(dataset.form):
         if dataset.form["class"] == "integer":
             return
         reader.zeros_only = dataset.form["class"] == "float"
@@ -70,10 +70,10 @@ class Reader:
     def __init__(self, sides: Sides, reading: Reading, partners: Partners, dataset: Dataset, pair: Pair) -> None:
         self.sides, self.reading = sides, reading
         self.partners, self.dataset, self.pair = partners, dataset, pair
-        self.variable = datatypes.is_variable(pair.source)
+        self.variable = types.is_variable(pair.source)
         size = VARIABLE_BYTES
         if not self.variable:
-            size = max(datatypes.wire_dtype(form).itemsize for form in (pair.source, pair.domain))
+            size = max(types.wire_dtype(form).itemsize for form in (pair.source, pair.domain))
         self.element_bytes = size
         self.zeros_only = False  # values that are not zero are known to be equal
         self.allowed = 64 if self.variable else None  # elements that may be read at once, by what has been seen

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import h5py
 
-from .domain import Domain
-from .objects import Objects
+from ..hdf5.domain import Domain
+from .pairs import Objects
 from .report import Recorder
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import h5py
 
+from ..hdf5.domain import DomainReadError, link_from_json
+from ..hdf5.file import Place, encode, in_order_of_creation, key_of, links
 from . import words
-from .domain import DomainReadError, link_from_json
-from .objects import Partners
+from .pairs import Partners
 from .report import short
 from .sides import Sides
-from .source import Place, encode, in_order_of_creation, key_of, links
 
 _KINDS = {"g": "group", "d": "dataset", "t": "named type"}
 

@@ -19,8 +19,7 @@ import yaml
 from botocore.config import Config as ClientConfig
 
 from bucket_loader.hsds import Hsds
-
-from .common import APPS, HSDS_APP, ROOT, S3_APP, Failed, Manifest, Place, deployment, run, say, wait
+from tests.e2e.common import APPS, HSDS_APP, ROOT, S3_APP, Failed, Manifest, Place, deployment, run, say, wait
 
 # the admin, because a top-level folder is to be made; a /home/john that is there already does with john
 USER, FOLDER, INVENTORY = "admin", "/home/admin/data/", "/home/admin/inventory.h5"

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from .common import (
+from tests.e2e.common import (
     APPS,
     HSDS_APP,
     IMAGE,

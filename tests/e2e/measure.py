@@ -10,9 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .common import APPS, Failed, deployment, wait
-from .job import USER, Desk
-from .podman import podman
+from tests.e2e.common import APPS, Failed, deployment, wait
+from tests.e2e.job import USER, Desk
+from tests.e2e.podman import podman
 
 
 def measure(desk: Desk) -> None:

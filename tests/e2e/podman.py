@@ -13,9 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from bucket_loader.local_servers import program
-
-from .common import (
+from bucket_loader.local.servers import program
+from tests.e2e.common import (
     APPS,
     HSDS_APP,
     IMAGE,

@@ -18,8 +18,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bucket_loader.inventory import Inventory, Row
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import Inventory, Row
 from tests.independent import compare
 from tests.world import ROOT, World
 

@@ -15,7 +15,7 @@ import h5py
 import pytest
 
 from bucket_loader.hsds import USER_AGENT
-from bucket_loader.states import CHECK, LOAD, State
+from bucket_loader.inventory.states import CHECK, LOAD, State
 from tests.proxy import LossyProxy, lossy
 from tests.world import World
 

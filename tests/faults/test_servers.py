@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from bucket_loader.inventory import Outcome
-from bucket_loader.source import SourceObject
-from bucket_loader.states import LOAD, State
+from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.inventory.table import Outcome
+from bucket_loader.s3 import SourceObject
 from tests.faults.drill import Drill, small_file
 from tests.independent import compare
 from tests.s3_proxy import s3_proxy

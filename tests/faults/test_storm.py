@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bucket_loader.local_servers import HsdsServer
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
+from bucket_loader.local.servers import HsdsServer
 from tests.faults.drill import Drill
 from tests.world import PASSWORD, USER
 

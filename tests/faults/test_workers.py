@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bucket_loader.states import State
+from bucket_loader.inventory.states import State
 from tests.faults.drill import LEASE, Drill, children, hears
 from tests.proxy import lossy
 from tests.s3_proxy import s3_proxy

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bucket_loader import child
+from bucket_loader.children import supervise
 from tests.fuzz.runner import TIME_LIMIT, limits, memory
 from tests.world import PASSWORD, Servers, World
 
@@ -77,5 +77,5 @@ def reread(world: World, key: str, body: bytes) -> str:
     path = world.servers.root / "reread.h5"
     path.write_bytes(body)
     argv = [sys.executable, "-m", "tests.fuzz.alike", str(path), world.folder + key, world.servers.cluster.endpoint]
-    run = child.run(argv, dict(os.environ) | {"HS_PASSWORD": PASSWORD}, limits())
-    return "; ".join(run.lines[-3:]) if run.ending is child.Ending.EXITED and run.status == 1 else ""
+    run = supervise.run(argv, dict(os.environ) | {"HS_PASSWORD": PASSWORD}, limits())
+    return "; ".join(run.lines[-3:]) if run.ending is supervise.Ending.EXITED and run.status == 1 else ""

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bucket_loader import child, warm
-from bucket_loader.child import Finished
-from bucket_loader.judge import Judged, Mode, Verdict
-from bucket_loader.limits import Budget, Limits
-from bucket_loader.source import Source
-from bucket_loader.tools import KeepGoing, Tools
+from bucket_loader.children import forkserver, supervise
+from bucket_loader.children.judge import Judged, Mode, Verdict
+from bucket_loader.children.limits import Budget, Limits
+from bucket_loader.children.supervise import Finished
+from bucket_loader.children.tool import KeepGoing, Tools
+from bucket_loader.s3 import Source
 from tests.faults.drill import children
 from tests.fuzz.damage import Case
 from tests.fuzz.structures import Seed
@@ -96,7 +96,7 @@ class Runner:
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self.tally = Tally()
         self._running: set[Case] = set()
-        warm.get_ready()
+        forkserver.get_ready()
 
     def run(self, cases: Iterable[Case], until: float = float("inf"), threads: int = 2) -> Tally:
         """Run cases until none is left, or a time of the monotonic clock."""
@@ -211,11 +211,11 @@ class Runner:
             self._found(case, name, f"the answer cannot be read: {type(error).__name__}: {error}; it was {said}")
             return None
         run: Finished = self._tools.last.run
-        if time.monotonic() - began > TIME_LIMIT + child.TERM_SECONDS + 5:
+        if time.monotonic() - began > TIME_LIMIT + supervise.TERM_SECONDS + 5:
             self._found(case, name, f"took {time.monotonic() - began:.0f} s")
-        if run.ending is child.Ending.EXITED and not run.answer:
+        if run.ending is supervise.Ending.EXITED and not run.answer:
             self._found(case, name, f"no answer: {'; '.join(run.lines[-3:])}")
-        if judged.verdict is Verdict.TRY_AGAIN and run.ending is child.Ending.EXITED:
+        if judged.verdict is Verdict.TRY_AGAIN and run.ending is supervise.Ending.EXITED:
             self._found(case, name, f"to be tried again, although all servers are well: {judged.reason}")
         if not judged.reason and judged.verdict is not Verdict.GOOD:
             self._found(case, name, "no reason")
@@ -232,8 +232,8 @@ class Runner:
         for path, body in zip(paths, (self._seeds[case.seed].body, case.body(self._seeds)), strict=True):
             path.write_bytes(body)
         argv = [sys.executable, "-m", "tests.fuzz.alike", *map(str, paths)]
-        run = child.run(argv, dict(os.environ), limits())
-        if run.ending is child.Ending.EXITED and run.status == 1:
+        run = supervise.run(argv, dict(os.environ), limits())
+        if run.ending is supervise.Ending.EXITED and run.status == 1:
             self._found(case, "verify", f"was called the same, and is not: {'; '.join(run.lines[-2:])}")
 
     def _found(self, case: Case, step: str, what: str) -> None:
@@ -243,8 +243,8 @@ class Runner:
 
 def outcome(run: Finished, judged: Judged) -> str:
     """What came of a child, in a word or two."""
-    if run.ending is not child.Ending.EXITED:
-        return f"{run.ending.value} {run.status}" if run.ending is child.Ending.KILLED else run.ending.value
+    if run.ending is not supervise.Ending.EXITED:
+        return f"{run.ending.value} {run.status}" if run.ending is supervise.Ending.KILLED else run.ending.value
     return {Verdict.GOOD: "good", Verdict.BAD: "said no", Verdict.TRY_AGAIN: "said to try again"}[judged.verdict]
 
 

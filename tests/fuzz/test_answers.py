@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader.counts import of_domain
 from bucket_loader.hsds import Hsds, HsdsError
+from bucket_loader.load.object_counts import of_domain
 from bucket_loader.verify import Domain, Report, Trouble, verify
 from tests.fuzz.answers import GONE, STRANGE, Answer, Replay, changed, material, places, served
 from tests.odd_files import TEXT

@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader import tools
-from bucket_loader.answer import Answer
-from bucket_loader.limits import Budget
-from bucket_loader.source import Source
-from bucket_loader.tools import Tools
-from bucket_loader.verify.source import maxshape_of
+from bucket_loader.children import tool
+from bucket_loader.children.answer import Answer
+from bucket_loader.children.limits import Budget
+from bucket_loader.children.tool import Tools
+from bucket_loader.hdf5.file import maxshape_of
+from bucket_loader.s3 import Source
 from tests.world import World
 
 
@@ -48,7 +48,7 @@ def endless_text() -> bytes:
 def looked_at(content: bytes, folder: Path) -> tuple[Answer, str]:
     """What a look answers, and prints. In a process of its own, as always: HDF5 may crash."""
     (folder / "file.h5").write_bytes(content)
-    argv = [sys.executable, "-m", "bucket_loader.look", "file.h5", "--answer", "answer"]
+    argv = [sys.executable, "-m", "bucket_loader.load.preflight", "file.h5", "--answer", "answer"]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60)
     return Answer.from_json((folder / "answer").read_text()), done.stdout + done.stderr
 
@@ -75,7 +75,7 @@ def test_what_makes_a_reason_better_may_not_take_the_time_of_a_load(
 ) -> None:
     for name, value in world.servers.s3.env().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(tools, "EXPLAIN_SECONDS", 2.0)
+    monkeypatch.setattr(tool, "EXPLAIN_SECONDS", 2.0)
     world.put("endless.h5", endless_text())
     config = world.config()
     began = time.monotonic()

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from bucket_loader import worker
 from bucket_loader.hsds import Hsds
-from bucket_loader.inventory import Claim, Outcome
-from bucket_loader.jobs import KeepGoing, LetGo
-from bucket_loader.shutdown import Stop
-from bucket_loader.source import SourceObject
-from bucket_loader.states import LOAD, State
-from bucket_loader.worker import Worker
+from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.inventory.table import Claim, Outcome
+from bucket_loader.pod import worker
+from bucket_loader.pod.jobs import KeepGoing, LetGo
+from bucket_loader.pod.stop import Stop
+from bucket_loader.pod.worker import Worker
+from bucket_loader.s3 import SourceObject
 from tests.fuzz.answers import STRANGE, Answer, Request, Spoiling, served
 from tests.world import PASSWORD, USER, World
 

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 
-from bucket_loader.inventory import Inventory
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import Inventory
 from bucket_loader.report import failures
 from bucket_loader.report.select import Selection
-from bucket_loader.states import State
 
 
 @pytest.mark.parametrize(

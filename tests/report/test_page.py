@@ -16,13 +16,13 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from bucket_loader.inventory import Inventory
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import Inventory
 from bucket_loader.log import printable
 from bucket_loader.report import page
 from bucket_loader.report.charts import Times, charts, span
 from bucket_loader.report.history import History, read
 from bucket_loader.report.select import Selection
-from bucket_loader.states import State
 from tests import browser, weekend
 from tests.world import World
 

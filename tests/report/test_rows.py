@@ -6,10 +6,10 @@ import csv
 import io
 import json
 
-from bucket_loader.inventory import Inventory, Row
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import Inventory, Row
 from bucket_loader.log import printable
 from bucket_loader.report import rows
-from bucket_loader.states import State
 
 
 def row(name: str = "a.h5", state: State = State.LOADED, **columns: object) -> Row:

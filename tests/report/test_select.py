@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from bucket_loader.inventory import Inventory, Row
+from bucket_loader.inventory.states import State
+from bucket_loader.inventory.table import Inventory, Row
 from bucket_loader.report.select import SORTS, Selection, moment, rows, stream
-from bucket_loader.states import State
 
 
 def latest(row: Row) -> int:
@@ -84,7 +84,7 @@ def test_a_limit(inventory: Inventory, limit: int) -> None:
 
 
 def test_a_table_of_many_requests_is_read_in_order(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bucket_loader.inventory.READ_ROWS", 128)
+    monkeypatch.setattr("bucket_loader.inventory.table.READ_ROWS", 128)
     found = list(stream(inventory, ("size",)))
     assert [start for start, _ in found] == list(range(0, inventory.count(), 128))
     sizes = [int(size) for _, block in found for size in block["size"]]

@@ -7,13 +7,13 @@ import time
 import pytest
 from rich.console import Console
 
-from bucket_loader.inventory import Inventory, Outcome
+from bucket_loader.inventory.states import CHECK, LOAD, State
+from bucket_loader.inventory.table import Inventory, Outcome
 from bucket_loader.report import terminal
 from bucket_loader.report.history import read
 from bucket_loader.report.select import Selection
 from bucket_loader.report.summary import Pace, Pod, Summary, Task, summarize
-from bucket_loader.source import SourceObject
-from bucket_loader.states import CHECK, LOAD, State
+from bucket_loader.s3 import SourceObject
 from tests.world import World
 
 

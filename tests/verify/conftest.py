@@ -14,7 +14,7 @@ import h5pyd
 import pytest
 from h5pyd._apps.utillib import load_file
 
-from bucket_loader.local_servers import HsdsServer, S3Server
+from bucket_loader.local.servers import HsdsServer, S3Server
 from bucket_loader.verify import Domain, Report, verify
 
 USER, PASSWORD, BUCKET = "admin", "pass-word", "meta"
@@ -82,7 +82,7 @@ def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyS
 
 @pytest.fixture(scope="session")
 def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from .samples import write_base
+    from tests.verify.samples import write_base
 
     path = tmp_path_factory.mktemp("base") / "base.h5"
     write_base(path)

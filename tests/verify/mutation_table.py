@@ -16,10 +16,10 @@ from pathlib import Path
 import h5py
 from h5pyd._apps.hsdiff import diff_file
 
-from .conftest import VerifyServers, started
-from .samples import write_base, write_quiet
-from .test_after_hsdiff import SEEN, UNSEEN
-from .test_mutations import ALL, ATTRIBUTES, NOTES, TREE, TYPES, VALUES, batches, names
+from tests.verify.conftest import VerifyServers, started
+from tests.verify.samples import write_base, write_quiet
+from tests.verify.test_after_hsdiff import SEEN, UNSEEN
+from tests.verify.test_mutations import ALL, ATTRIBUTES, NOTES, TREE, TYPES, VALUES, batches, names
 
 MODES = ("link", "ingest")
 _HEAD = """# Mutations

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from h5pyd._apps.utillib import load_file
 
-from bucket_loader.counts import Counts, count, crawl, of_domain
 from bucket_loader.hsds import Hsds
-from bucket_loader.look import look
-from bucket_loader.repair import main
-
-from .conftest import BUCKET, PASSWORD, USER
-from .samples import low_level
+from bucket_loader.load.object_counts import Counts, count, crawl, of_domain
+from bucket_loader.load.preflight import look
+from bucket_loader.load.repair import main
+from tests.verify.conftest import BUCKET, PASSWORD, USER
+from tests.verify.samples import low_level
 
 
 @pytest.fixture

@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 from h5pyd._apps.hsdiff import diff_file
 
+from bucket_loader.children.judge import Verdict
+from bucket_loader.children.tool import Tools
 from bucket_loader.config import Config
-from bucket_loader.jobs import CheckJob
-from bucket_loader.judge import Verdict
-from bucket_loader.local_servers import program
-from bucket_loader.servers import Servers
-from bucket_loader.source import Source
-from bucket_loader.tools import Tools
-
-from .conftest import BUCKET, PASSWORD, USER
-from .samples import COLOURS, write_quiet
-from .test_mutations import attribute, copy, drop, drop_attribute, link, names, put, put_member, remake
+from bucket_loader.local.servers import program
+from bucket_loader.pod.jobs import CheckJob
+from bucket_loader.pod.servers import Servers
+from bucket_loader.s3 import Source
+from tests.verify.conftest import BUCKET, PASSWORD, USER
+from tests.verify.samples import COLOURS, write_quiet
+from tests.verify.test_mutations import attribute, copy, drop, drop_attribute, link, names, put, put_member, remake
 
 MODES = ("link", "ingest")
 # what hsdiff passes: it does not look there, or compares by numpy's ==

@@ -18,13 +18,13 @@ import s3fs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from bucket_loader.answer import Answer
-from bucket_loader.answering import answered, open_source
 from bucket_loader.causes import Cause, cause_of
-from bucket_loader.child import Ending, Finished
+from bucket_loader.children.answer import Answer
+from bucket_loader.children.answering import answered, open_source
+from bucket_loader.children.judge import Verdict, judge_own
+from bucket_loader.children.supervise import Ending, Finished
 from bucket_loader.hsds import HsdsError, Unavailable
-from bucket_loader.judge import Verdict, judge_own
-from bucket_loader.local_servers import free_port
+from bucket_loader.local.servers import free_port
 from bucket_loader.verify import Domain, Trouble, verify
 from bucket_loader.verify.__main__ import answer_of
 from tests.s3_proxy import proxy_before

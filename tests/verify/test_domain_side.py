@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import requests
 
-from bucket_loader.local_servers import free_port
-from bucket_loader.verify import Domain, Trouble, domain, selections, verify
-from bucket_loader.verify.domain import TooSlow
-
-from .conftest import BUCKET, PASSWORD, USER
+from bucket_loader.hdf5 import domain
+from bucket_loader.hdf5.domain import TooSlow
+from bucket_loader.local.servers import free_port
+from bucket_loader.verify import Domain, Trouble, selections, verify
+from tests.verify.conftest import BUCKET, PASSWORD, USER
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_what_differs_among_many_is_found(verify_servers, many):
 
 @pytest.mark.parametrize("most", [1 << 10, 16 << 10])
 def test_answers_about_many_that_are_too_large_are_asked_for_in_parts(verify_servers, many, most, monkeypatch):
-    monkeypatch.setattr("bucket_loader.verify.domain._BATCH_BYTES", most)
+    monkeypatch.setattr("bucket_loader.hdf5.domain._BATCH_BYTES", most)
     assert verify_servers.verify(*many).same
 
 

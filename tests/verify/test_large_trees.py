@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader.explain import first_reason
+from bucket_loader.hdf5.file import Dataset, attribute_names, blocks, decode, links, objects
+from bucket_loader.load.diagnose import first_reason
 from bucket_loader.verify import Domain, verify
 from bucket_loader.verify.compare import pair_up
-from bucket_loader.verify.source import Dataset, attribute_names, blocks, decode, links, objects
 
 
 class Mirror(Domain):

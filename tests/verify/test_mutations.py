@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from bucket_loader.verify import Difference, Report
-
-from .samples import COLOURS, RECORD, TEXT, fixed, low_level
+from tests.verify.samples import COLOURS, RECORD, TEXT, fixed, low_level
 
 Mutation = Callable[[h5py.File], object]
 SHIFTED = np.dtype({"names": RECORD.names, "formats": [RECORD[n] for n in RECORD.names], "offsets": [0, 4, 16, 24, 32]})

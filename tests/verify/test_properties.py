@@ -16,8 +16,8 @@ from hsds.util.hdf5dtype import createDataType as hsds_dtype
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bucket_loader.verify import datatypes, source, values
-from bucket_loader.verify.values import Pair
+from bucket_loader.hdf5 import file, types, values
+from bucket_loader.hdf5.values import Pair
 
 QUIET = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 # no shrinking: each step is a load, and a failure prints the file's types anyway
@@ -57,9 +57,9 @@ def _tame(array: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def pair_of(kind: np.dtype) -> Pair:
-    ours = datatypes.from_hdf5(h5py.h5t.py_create(kind, logical=True))
-    theirs = datatypes.from_json(json.loads(json.dumps(getTypeItem(kind))))
-    assert all(found.note for found in datatypes.compare_types(ours, theirs)), (ours, theirs)
+    ours = types.from_hdf5(h5py.h5t.py_create(kind, logical=True))
+    theirs = types.from_json(json.loads(json.dumps(getTypeItem(kind))))
+    assert all(found.note for found in types.compare_types(ours, theirs)), (ours, theirs)
     return Pair(ours, theirs, lambda a, b: False)
 
 
@@ -69,18 +69,18 @@ def test_what_is_written_is_equal_and_any_changed_byte_is_not(kind, count, seed)
     array = filled(kind, (count,), seed)
     pair = pair_of(kind)
     theirs = values.from_bytes(array.tobytes(), pair.domain, count)
-    assert values.equal(pair, source.as_elements(array.view(f"V{kind.itemsize}"), pair.source), theirs).all()
+    assert values.equal(pair, file.as_elements(array.view(f"V{kind.itemsize}"), pair.source), theirs).all()
     if not count:
         return
     index = seed % (kind.itemsize * count)
     raw = bytearray(array.tobytes())
     raw[index] ^= 0x41
     changed = np.frombuffer(bytes(raw), f"V{kind.itemsize}")
-    same = values.equal(pair, source.as_elements(changed, pair.source), theirs)
+    same = values.equal(pair, file.as_elements(changed, pair.source), theirs)
     row = index // kind.itemsize
     assert same[:row].all() and same[row + 1 :].all()
     if not same[row]:
-        values.locate(pair, source.as_elements(changed, pair.source)[row : row + 1], theirs[row : row + 1])
+        values.locate(pair, file.as_elements(changed, pair.source)[row : row + 1], theirs[row : row + 1])
     else:  # only a NaN's bits may change unseen
         assert _any_nan(array[row : row + 1]), (kind, index)
 
@@ -99,7 +99,7 @@ def test_json_holds_what_the_bytes_hold(kind, shape, seed):
     if _has(kind, "V"):
         return  # HSDS has no JSON for opaque bytes
     value = json.loads(json.dumps(array.tolist(), default=_jsonable))
-    ours = source.as_elements(np.ascontiguousarray(array).view(f"V{kind.itemsize}"), pair.source)
+    ours = file.as_elements(np.ascontiguousarray(array).view(f"V{kind.itemsize}"), pair.source)
     assert values.equal(pair, ours, values.from_json({"value": value}, pair.domain, shape)).all()
 
 
@@ -119,7 +119,7 @@ words = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categori
 @given(words)
 def test_variable_text_survives_hsds_bytes(found):
     text = h5pyd.special_dtype(vlen=str)
-    form = datatypes.from_json(getTypeItem(text))
+    form = types.from_json(getTypeItem(text))
     array = np.array([*found, ""], dtype=text)[:-1]
     back = values.from_bytes(arrayToBytes(array), form, len(found))
     assert [item.decode() for item in back] == found
@@ -133,7 +133,7 @@ def test_arrays_of_text_end_with_surplus_zeros():
     array = np.zeros(3, hsds_dtype(kind))
     for row in array:
         row["t"][:] = b"ab", b""
-    form = datatypes.from_json(kind)
+    form = types.from_json(kind)
     back = values.from_bytes(hsds_bytes(array), form, 3)
     assert [list(row["t"]) for row in back] == [[b"ab", b""]] * 3
     with pytest.raises(values.Undecodable):
@@ -148,7 +148,7 @@ sizes = st.lists(st.integers(0, 40), min_size=1, max_size=4)
 def test_blocks_cover_everything_once_within_the_limits(shape, data, elements, grains):
     grain = tuple(data.draw(st.integers(1, 45)) for _ in shape) if data.draw(st.booleans()) else None
     seen = np.zeros(shape, int)
-    for block in source.blocks(tuple(shape), grain, elements, grains):
+    for block in file.blocks(tuple(shape), grain, elements, grains):
         extents = [part.stop - part.start for part in block]
         assert math.prod(extents) <= elements
         if grain:

@@ -1,0 +1,1 @@
+"""The differ: one domain against its source."""

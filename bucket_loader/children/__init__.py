@@ -1,0 +1,1 @@
+"""Programs that run as children: how they are started, limited, ended and judged."""

@@ -1,0 +1,65 @@
+"""The frame of our children: each opens a source, finds something out or does something, and leaves its answer.
+
+By hand, without `--answer`, they say it on the screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import h5py
+
+from ..causes import cause_of
+from ..hsds import HsdsError
+from ..log import complain
+from ..verify.report import Trouble
+from .answer import Answer
+
+_PACKAGE = __package__.partition(".")[0]
+_EXPECTED = (Trouble, HsdsError, OSError, RuntimeError, ValueError)
+
+
+def parser(command: str, description: str) -> argparse.ArgumentParser:
+    """The arguments of a child: a source, and what it adds."""
+    made = argparse.ArgumentParser(prog=f"python -m {_PACKAGE}.{command}", description=description)
+    made.add_argument("source", help="a path, or s3://bucket/key (settings: AWS_*, FSSPEC_S3)")
+    made.add_argument("--answer", metavar="FILE", help="write the answer there, as JSON, for another program")
+    return made
+
+
+@contextmanager
+def open_source(name: str) -> Iterator[h5py.File]:
+    """The file, local or in S3. Raises `Trouble`."""
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401  filters that h5py does not bring along
+    try:
+        if name.startswith("s3://"):
+            import fsspec
+
+            with fsspec.open(name, "rb") as stream, h5py.File(stream, "r") as file:
+                yield file
+        else:
+            with h5py.File(name, "r") as file:
+                yield file
+    except (OSError, ImportError) as error:
+        raise Trouble(f"{name} cannot be read: {error}", cause_of(error)) from error
+
+
+def answered(path: str | None, find: Callable[[], Answer]) -> Answer:
+    """What `find` comes to, or the trouble that it met, which is said on the screen, too; written to a file."""
+    try:
+        answer = find()
+    except Exception as error:
+        if isinstance(error, _EXPECTED):
+            complain(f"trouble: {error}")
+            answer = Answer.of_error(error)
+        else:
+            traceback.print_exc()
+            answer = Answer.of_error(error, f"{type(error).__name__}: {error}")
+    if path:
+        Path(path).write_text(answer.to_json(), encoding="utf-8")
+    return answer

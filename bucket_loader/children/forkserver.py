@@ -1,0 +1,217 @@
+"""Starts Python programs of this environment as children forked from a process that has imported what they import.
+
+A fresh hsload spends 0.5 to 0.75 s of CPU on imports, a comparison as much. A forked child has the same arguments,
+environment, folder, output and exit status as a fresh one; its process is its own, and its memory goes with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import IO, Any
+
+import tenacity
+
+from ..log import printable
+from .limits import apply_limits
+from .orphans import end_with_parent
+
+# a fork is safe with what the tools import on Linux alone
+POSSIBLE = sys.platform == "linux"
+# what the tools import, and not the tools, which read the environment when they are imported; `cli` is what the
+# programs import, which a child does anew: "__main__" would have no effect here in Python 3.11
+_PRELOAD = ["h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
+_PACKAGE = __package__.partition(".")[0]
+_PRELOAD += [
+    f"{_PACKAGE}.{name}"
+    for name in (
+        "children.forkserver",
+        "cli",
+        "load.linkable",
+        "children.answering",
+        "verify.compare",
+        "children.boto_data",
+    )
+]
+# multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
+_BOOKKEEPING = threading.Lock()
+_UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen; hsload's own, too, when it gives up
+_GONE_SECONDS = 0.5  # from the end of a process as its children see it to that which others see
+_FORKING = os.getpid()  # in a child: of the process that forked it
+
+
+def get_ready() -> None:
+    """Start the process that forks, so that the first child does not wait for its imports."""
+    if POSSIBLE:
+        # nothing here computes with more than one thread, and each takes 40 MB of a child's memory limit: one per core
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
+        multiprocessing.forkserver.ensure_running()
+
+
+def entry_of(argv: Sequence[str]) -> str | None:
+    """What a command line runs, when it can be forked: `module:function`, or `module` for `python -m module`.
+
+    Only console commands of packages in this environment can, not another program of the same name.
+    """
+    if not POSSIBLE:
+        return None
+    if argv[:2] == [sys.executable, "-m"]:
+        return argv[2]
+    program = Path(argv[0])
+    return _commands().get(program.name) if program.parent == Path(sys.executable).parent else None
+
+
+@cache
+def _commands() -> dict[str, str]:
+    return {entry.name: entry.value for entry in importlib.metadata.entry_points(group="console_scripts")}
+
+
+class WarmChild:
+    """A forked child: what its supervisor uses of subprocess.Popen."""
+
+    def __init__(
+        self,
+        entry: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        folder: str,
+        output: IO[bytes],
+        wanted: Mapping[int, int],
+    ) -> None:
+        # by its path: the process that forks does not have our open files
+        path = f"/proc/{os.getpid()}/fd/{output.fileno()}"
+        own = list(argv[2:] if argv[1:2] == ["-m"] else argv)
+        self._process, self._forking = _started(entry, own, dict(env), folder, path, dict(wanted))
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit status, or the number of the signal that killed it with a minus; None while it runs."""
+        with _BOOKKEEPING:
+            code = self._process.exitcode
+        if code == _UNSEEN and _is_gone(self._forking):
+            return -signal.SIGKILL  # the process that forks was killed, and the kernel ended its children
+        return code
+
+    def ended_within(self, seconds: float | None) -> bool:
+        return bool(wait([self._process.sentinel], seconds))
+
+    def wait(self) -> None:
+        self.ended_within(None)
+
+
+@tenacity.retry(
+    # the process that forks may be dying: the next call starts another one
+    retry=tenacity.retry_if_exception_type((ConnectionError, EOFError)),
+    wait=tenacity.wait_fixed(0.2),
+    stop=tenacity.stop_after_attempt(5),
+    reraise=True,
+)
+def _started(*arguments: object) -> tuple[ForkServerProcess, int]:
+    """A child that runs, and the process that forked it."""
+    get_ready()
+    process = ForkServerProcess(target=_run, args=arguments, daemon=True)
+    server: Any = multiprocessing.forkserver._forkserver
+    with _BOOKKEEPING:
+        process.start()
+        return process, server._forkserver_pid
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended, or is about to."""
+    deadline = time.monotonic() + _GONE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str, wanted: dict[int, int]) -> None:
+    """The child: become what a fresh process would be, and run the program."""
+    os.setsid()
+    end_with_parent(_FORKING)
+    _let_loader_go()
+    apply_limits(wanted)
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, "utf-8", "backslashreplace") for number in (1, 2))
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    _read_environment_again()
+    sys.argv = argv
+    logging.setLogRecordFactory(_record_of_one_line)
+    module, _, function = entry.partition(":")
+    try:
+        if function:
+            sys.exit(getattr(importlib.import_module(module), function)())
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except Exception as error:
+        _tell_crash(error)
+        sys.exit(1)
+    finally:
+        logging.shutdown()
+
+
+def _record_of_one_line(*arguments: Any, **more: Any) -> logging.LogRecord:
+    """A message of a tool's log. A name in a file may hold a line break, behind which it could forge another record."""
+    record = logging.LogRecord(*arguments, **more)
+    record.msg, record.args = printable(record.getMessage()), None
+    return record
+
+
+def _tell_crash(error: BaseException) -> None:
+    """Print an exception as Python does, and what it was raised from; its message, too, keeps to one line."""
+    if error.__cause__ is not None:
+        _tell_crash(error.__cause__)
+        print("The above exception was the direct cause of the following exception:", file=sys.stderr)
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    said = printable("".join(traceback.format_exception_only(error)).rstrip())
+    print(f"Traceback (most recent call last):\n{stack}{said}", file=sys.stderr)
+
+
+def _let_loader_go() -> None:
+    """Close this child's end of the pipe by which the process that forks knows that its loader lives.
+
+    That process ends, and its children with it, when nobody has the pipe open: a child would keep itself alive.
+    """
+    server: Any = multiprocessing.forkserver._forkserver
+    os.close(server._forkserver_alive_fd)
+    server._forkserver_alive_fd = None
+
+
+def _read_environment_again() -> None:
+    """What libraries took from the environment when they were imported."""
+    import fsspec.config
+
+    from . import boto_data
+
+    fsspec.config.conf.clear()
+    fsspec.config.set_conf_env(fsspec.config.conf)
+    fsspec.config.conf.setdefault("s3", {})["session"] = boto_data.session()
+    if os.environ.get("PYTHONWARNINGS") == "ignore":
+        warnings.simplefilter("ignore")

@@ -1,0 +1,321 @@
+"""An HSDS domain as its REST API tells it: objects, links, attributes and values, with limits of time and size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import requests
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from ..causes import Cause, Caused, cause_of_status
+from ..verify.pairs import COLLECTIONS, Partners
+from ..verify.report import Trouble
+
+LINKS_PAGE = 1000
+ATTRIBUTES_PAGE = 100  # they come with their values
+_BATCH = 500  # objects that are asked for at once
+_BATCH_BYTES = 8 << 20  # of such an answer; it takes ten times as much when it is read
+# characters, and names: HSDS goes down each path from the root, a link at a time
+_BATCH_PATHS, _BATCH_STEPS = 1 << 20, 2500
+_PIECE = 1 << 20
+
+
+class DomainReadError(Caused):
+    """The server did not hand over something that it lists; `timed_out`: it let its client wait for nothing."""
+
+    def __init__(self, message: str, cause: Cause = "file", timed_out: bool = False) -> None:
+        super().__init__(message, cause)
+        self.timed_out = timed_out
+
+
+class AnswerTooLarge(RuntimeError):
+    """An answer has more bytes than it may have."""
+
+
+class TooSlow(Trouble):
+    """The server let its client wait for nothing."""
+
+
+class Domain:
+    """One domain. Every request ends within `timeout` (connect, and silence between two bytes; seconds).
+
+    503 (too many requests in flight) and refused connections are tried again with jitter. `DomainReadError` names what
+    could not be read; `Trouble` means that nothing can be read at all.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        path: str,
+        username: str,
+        password: str,
+        bucket: str | None = None,
+        timeout: tuple[float, float] = (10.0, 60.0),
+        retries: int = 5,
+    ) -> None:
+        self.endpoint, self.path, self.bucket, self.timeout = endpoint.rstrip("/"), path, bucket, timeout
+        self.on_request: Callable[[], None] | None = None
+        self._ahead: dict[str, dict[str, Any]] = {}  # what was asked for at once, by id
+        self._params = {"domain": path} | ({"bucket": bucket} if bucket else {})
+        self._session = requests.Session()
+        self._session.auth = (username, password)
+        self._session.trust_env = False  # a ~/.netrc would replace the login that was given
+        retry = Retry(
+            total=None,
+            connect=retries,
+            status=retries,
+            read=0,  # a read that hangs would hang again
+            redirect=3,
+            other=0,
+            status_forcelist=[503],
+            backoff_factor=0.2,
+            backoff_max=5,
+            backoff_jitter=0.3,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def __repr__(self) -> str:
+        return f"Domain({self.path!r} at {self.endpoint})"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Domain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def root(self) -> str:
+        """The id of the root group. Raises `Trouble` when there is no such domain or no right to read it."""
+        try:
+            body = self._json("/")
+        except DomainReadError as error:
+            raise Trouble(f"domain {self.path} cannot be opened: {error}", error.cause) from error
+        if not isinstance(body.get("root"), str):
+            raise Trouble(f"{self.path} is a folder, not a domain")
+        return str(body["root"])
+
+    def describe(self, identity: str) -> dict[str, Any]:
+        """The object's JSON: "type", "shape", "creationProperties", "layout", "attributeCount", "linkCount"."""
+        return self._ahead.get(identity) or self._json(_url(identity))
+
+    def batches(self, partners: Sequence[Partners], part: Literal["links", "attributes"]) -> Iterator[list[Partners]]:
+        """All partners, some hundred at a time, each after their objects were asked for with one request.
+
+        One for each of 10,000 objects would take minutes. Until the next batch, `describe` and `links` or `attributes`
+        know the answers. What does not come at once (one of them is broken, or is too much) is asked for by itself.
+        """
+        first, size, most = 0, _BATCH, _BATCH
+        while first < len(partners):
+            paths = _paths(partners[first : first + size])
+            batch = partners[first : first + len(paths)]
+            try:
+                self._ahead = self._at_once(batch, paths, part) if len(batch) > 1 else {}
+            except AnswerTooLarge:
+                size = len(batch) // 2
+                continue
+            except TooSlow:
+                # not halves: each may take the whole time limit
+                size = most = len(batch) // 10 or 1
+                continue
+            yield list(batch)
+            first, size = first + len(batch), min(most, 2 * size)
+        self._ahead = {}
+
+    def _at_once(
+        self, batch: Sequence[Partners], paths: Sequence[str], part: Literal["links", "attributes"]
+    ) -> dict[str, dict[str, Any]]:
+        wanted = {"links": "include_links", "attributes": "include_attrs"}[part]
+        try:
+            told = self._json("/", {wanted: "1"}, {"h5paths": paths}).get("h5paths")
+        except DomainReadError:
+            return {}
+        items = told if isinstance(told, dict) else {}
+        found = {one.identity: items.get(path) for one, path in zip(batch, paths, strict=True)}
+        return {key: item for key, item in found.items() if isinstance(item, dict) and item.get("id") == key}
+
+    def links(self, identity: str) -> Iterator[dict[str, Any]]:
+        """The links of a group: "title", "class" and "id", "h5path" or "h5domain", page by page."""
+        known = self._ahead.get(identity, {}).get("links")
+        if isinstance(known, dict):
+            yield from ({**link, "title": name} for name, link in known.items())
+            return
+        yield from self._pages(_url(identity) + "/links", "links", "title", LINKS_PAGE, {})
+
+    def attributes(self, identity: str) -> Iterator[dict[str, Any]]:
+        """The attributes of an object with "name", "type", "shape", "value" (and "encoding"), page by page."""
+        known = self._ahead.get(identity, {}).get("attributes")
+        if isinstance(known, dict):
+            yield from ({**attribute, "name": name} for name, attribute in known.items())
+            return
+        # without max_data_size: with it, HSDS 0.9.4 answers 500 for an attribute with a null space
+        yield from self._pages(
+            _url(identity) + "/attributes", "attributes", "name", ATTRIBUTES_PAGE, {"IncludeData": "1"}
+        )
+
+    def values(self, identity: str, selection: tuple[slice, ...], limit: int) -> bytes:
+        """The values of a selection as HSDS sends them. Raises `AnswerTooLarge` beyond `limit` bytes."""
+        params = dict(self._params)
+        if selection:
+            params["select"] = "[" + ",".join(f"{s.start}:{s.stop}" for s in selection) + "]"
+        # HSDS announces the length, then fails to decode a chunk, and sends nothing more: only on a connection that is
+        # to be closed does a client learn of it at once, and not by its timeout.
+        headers = {"Accept": "application/octet-stream", "Connection": "close"}
+        url = _url(identity) + "/value"
+        pieces, size = [], 0
+        try:
+            answer = self._get(url, params, headers=headers, stream=True)
+        except requests.Timeout as error:
+            raise DomainReadError(f"no values came: {_reason(error)}", "away", timed_out=True) from error
+        except requests.RequestException as error:
+            raise self._silent(url, error) from error
+        with answer:
+            self._check(answer, url)
+            expected = answer.headers.get("Content-Length")
+            try:
+                for piece in answer.iter_content(_PIECE):
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        raise AnswerTooLarge
+            except (requests.RequestException, OSError) as error:
+                self.root()  # a server that is gone is trouble, not a fault of this dataset
+                raise DomainReadError(
+                    f"the values ended after {size} bytes: {_reason(error)}", "away", _timed_out(error)
+                ) from error
+        if expected is not None and not answer.headers.get("Content-Encoding") and size != int(expected):
+            raise DomainReadError(f"the values ended after {size} of {expected} bytes", "away")
+        return b"".join(pieces)
+
+    def _pages(self, url: str, key: str, name: str, page: int, params: dict[str, str]) -> Iterator[dict[str, Any]]:
+        seen: str | None = None
+        while True:
+            marker = {} if seen is None else {"Marker": seen}
+            items = self._json(url, params | {"Limit": str(page)} | marker)[key]
+            yield from items
+            if len(items) < page:
+                return
+            if items[-1][name] in ("", seen):
+                raise DomainReadError(f"{key} cannot be listed past {items[-1][name]!r}")
+            seen = items[-1][name]
+
+    def _json(self, url: str, params: dict[str, str] | None = None, body: object = None) -> dict[str, Any]:
+        """The JSON of an answer; with a `body`, to a POST. Raises `AnswerTooLarge` for such a one alone."""
+        try:
+            options: dict[str, Any] = {} if body is None else {"json": body, "stream": True}
+            with self._get(url, self._params | (params or {}), **options) as answer:
+                self._check(answer, url)
+                content = answer.content if body is None else _at_most(answer, _BATCH_BYTES)
+                return dict(json.loads(content))  # not answer.json(): that refuses NaN
+        except requests.RequestException as error:
+            raise self._silent(url, error) from error
+        except ValueError as error:
+            raise DomainReadError(f"{url} answered something that is not JSON: {error}") from error
+
+    def _get(self, url: str, params: dict[str, str], **options: Any) -> requests.Response:
+        if self.on_request:
+            self.on_request()
+        where, method = self.endpoint + url, "POST" if "json" in options else "GET"
+        try:
+            return self._session.request(method, where, params=params, timeout=self.timeout, **options)
+        except requests.Timeout:
+            raise
+        except requests.ConnectionError:
+            # a kept connection that the server closed at that moment; refused ones were already tried again
+            return self._session.request(method, where, params=params, timeout=self.timeout, **options)
+
+    def _silent(self, url: str, error: Exception) -> Trouble:
+        kind = TooSlow if _timed_out(error) else Trouble
+        return kind(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}", "away")
+
+    def _check(self, answer: requests.Response, url: str) -> None:
+        if answer.status_code in (401, 403):
+            raise Trouble(f"{self.path}: the server refuses the login or the right to read ({answer.status_code})")
+        if answer.status_code == 503:
+            raise Trouble(f"{self.endpoint} is too busy for {url} of {self.path}; try again later", "busy")
+        if answer.status_code != 200:
+            raise DomainReadError(
+                f"{url} answered {answer.status_code} {answer.reason}", cause_of_status(answer.status_code)
+            )
+
+
+def _at_most(answer: requests.Response, limit: int) -> bytes:
+    pieces, size = [], 0
+    for piece in answer.iter_content(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise AnswerTooLarge
+    return b"".join(pieces)
+
+
+def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
+    """A link: ("hard", id of the object), ("soft", path), ("external", domain, path) or ("user-defined", class)."""
+    kind = item["class"]
+    if kind == "H5L_TYPE_HARD":
+        return ("hard", item["id"])
+    if kind == "H5L_TYPE_SOFT":
+        return ("soft", item["h5path"])
+    if kind == "H5L_TYPE_EXTERNAL":
+        return ("external", item["h5domain"], item["h5path"])
+    return ("user-defined", str(kind))
+
+
+def shape_from_json(item: dict[str, Any]) -> tuple[int, ...] | None:
+    """The extents of an object's "shape", () for a scalar, None for a null space. Raises ValueError for another one."""
+    kind = item["class"]
+    if kind == "H5S_NULL":
+        return None
+    if kind not in ("H5S_SIMPLE", "H5S_SCALAR"):
+        raise ValueError(f"the domain's space {item!r} is not understood")
+    return tuple(item.get("dims", ())) if kind == "H5S_SIMPLE" else ()
+
+
+def chunk_shape_from_json(item: dict[str, Any]) -> tuple[int, ...]:
+    """The shape of what HSDS visits one by one: its own chunks, or the file's smaller ones inside a linked chunk."""
+    made_with = item.get("creationProperties", {}).get("layout", {})
+    dims = made_with.get("hyper_dims") or item.get("layout", {}).get("dims") or []
+    return tuple(dims) if isinstance(dims, list) else (dims,)
+
+
+def _paths(partners: Sequence[Partners]) -> list[str]:
+    """The whole paths of the first partners, as many as may be asked for at once, and one at least."""
+    paths: list[str] = []
+    size = steps = 0
+    for one in partners:
+        path = one.place.whole
+        size, steps = size + len(path), steps + one.place.depth
+        if paths and (size > _BATCH_PATHS or steps > _BATCH_STEPS):
+            break
+        paths.append(path)
+    return paths
+
+
+def _url(identity: str) -> str:
+    if identity[:2] not in ("g-", "d-", "t-"):
+        raise DomainReadError(f"object id {identity!r} is not one of HSDS")
+    return f"/{COLLECTIONS[identity[0]]}/{identity}"
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Whether an HTTP failure is one of a server that let its client wait. `requests` says so by its type at times."""
+    while error is not None:
+        if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _reason(error: Exception) -> str:
+    """The innermost message of an HTTP failure, without the wrapping of three libraries."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,175 @@
+"""`python -m bucket_loader.load.preflight SOURCE`: what a load has to know of a file before it begins, as JSON.
+
+How much is in it (the domain must have as much afterwards), why it cannot be loaded or linked, and whether it has
+attributes that hsload writes with another type, or links that it leaves out, which are to be written again. A child of
+the worker, because a broken file may crash or hang the HDF5 library. Exit status 0, or 2 when the file cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import h5py
+
+from ..children.answer import Answer
+from ..children.answering import answered, open_source, parser
+from ..hdf5.file import Item, attribute_names, attributes, decode, objects, reading
+from ..log import clear_line, printable
+from .linkable import is_copied, obstacle, refusal, swelling, unkept
+from .object_counts import Counts
+from .oversize import (
+    MAX_DEPTH,
+    MAX_MEMBERS,
+    SizeLimits,
+    Unwritten,
+    too_large_a_chunk,
+    too_long_a_name,
+    too_many_members,
+    too_much_unwritten,
+)
+from .repair import spoiled
+from .unlike import source_elsewhere, torn, turned
+
+# h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
+_CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen: why the file cannot be loaded at all (`refusal`), linked, or copied; empty when it can.
+
+    `unkept`: why a copy has to leave out the filters. `spoiled` is the number of attributes and links to write again,
+    `levels` the sum of the depths of all objects, `chunks` how many a copy has to write.
+    """
+
+    counts: Counts
+    refusal: str = ""
+    obstacle: str = ""
+    swelling: str = ""
+    spoiled: int = 0
+    unkept: str = ""
+    levels: int = 0
+    chunks: int = 0
+
+    def requests(self, copied: bool) -> int:
+        """About how many hsload makes: 12 for an object below the root, one for an attribute and for a chunk."""
+        counts = self.counts
+        objects = counts.groups + counts.datasets + counts.types
+        return 10 * objects + 2 * self.levels + counts.attributes + (self.chunks if copied else 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of an answer. Names are as long as a file makes them, and lines are not."""
+        return {name: clear_line(value) if isinstance(value, str) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Look:
+        """Raises TypeError or KeyError for anything else than what `to_json` made."""
+        return cls(**{**fields, "counts": Counts(**fields["counts"])})
+
+
+def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()) -> Look:  # noqa: B008 - frozen
+    """Walk through a file's objects; reads their headers and no values.
+
+    Without `linked`, it does not read where each chunk lies, and tells no obstacle. What is refused is walked no
+    further: it may have been made to be endless.
+    """
+    numbers = dict.fromkeys(asdict(Counts()), 0)
+    refused = hindered = swells = lost = ""
+    again = levels = 0
+    unwritten = Unwritten(file, limits.unwritten)
+    for item in objects(file, MAX_MEMBERS):
+        with reading(item.place):
+            numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
+            numbers["links"] += len(item.links)
+            levels += item.place.depth
+            count = h5py.h5a.get_num_attrs(item.id)
+            numbers["attributes"] += count
+            path = item.path
+            # first of all: what is refused for its number is not to be listed
+            if refused := too_many_members(path, item.link_count + count):
+                break
+            again += sum(1 for _ in spoiled(item.id)) + item.to_root
+            refused = _unnameable(item) or _turned(item)
+            if item.kind == "dataset" and not refused:
+                unwritten.add(item.id)
+                refused = (
+                    refusal(path, item.id)
+                    or _elsewhere(path, item.id)
+                    or too_large_a_chunk(path, item.id, limits.chunk)
+                    or too_much_unwritten(path, unwritten.size, limits.unwritten)
+                )
+                if linked and not refused:
+                    # what is copied although links are wanted is copied with its filters
+                    hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
+                lost = lost or unkept(path, item.id)
+                swells = swells or swelling(path, item.id, limits.chunk) or torn(path, item.id)
+                if swells and is_copied(item.id):
+                    refused = refused or swells
+        if refused:
+            break
+    return Look(Counts(**numbers), refused, hindered, swells, again, lost, levels, unwritten.chunks)
+
+
+def _turned(item: Item) -> str:
+    """Why the type of an object or of one of its attributes would be written in another byte order, or nothing."""
+    path = item.path
+    if item.kind != "group":
+        told = turned(f"{item.kind} {path}", item.id.get_type() if item.kind == "dataset" else item.id)
+        if told:
+            return told
+    told_of = (turned(f"attribute {printable(name)} of {path}", one.get_type()) for name, one in attributes(item.id))
+    return next(filter(None, told_of), "")
+
+
+def _elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
+    source = source_elsewhere(dataset)
+    return (
+        f"dataset {path} is virtual, with its data in another file: behind a link of {printable(source)}"
+        if source
+        else ""
+    )
+
+
+def _unnameable(item: Item) -> str:
+    """Why the names of an object's attributes or links could not be written; an empty text when they can."""
+    if item.place.depth > MAX_DEPTH:
+        return f"object {item.path} lies {item.place.depth:,} levels deep: {MAX_DEPTH:,} can be loaded"
+    for what, names in (("attribute", map(decode, attribute_names(item.id))), ("link", item.links)):
+        for name in names:
+            if long := too_long_a_name(f"{item.path} has a {what}", name):
+                return long
+            if _CUT.search(name):
+                return f"{what} {printable(name)} of {item.path}: hsload would write it under another name"
+    if item.odd_link:
+        where = f"link {printable(item.odd_link)} of {item.path}"
+        return f"{where} leads to a name that is not UTF-8: hsload would write another"
+    return ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("load.preflight", "Say what a load has to know of a file, as JSON.")
+    options.add_argument(
+        "--copied", action="store_true", help="links are not wanted: do not look at each chunk's place"
+    )
+    options.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
+    options.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
+    told = options.parse_args(arguments)
+    limits = SizeLimits(told.max_chunk, told.max_unwritten)
+
+    def find() -> Answer:
+        with open_source(told.source) as file:
+            return Answer("done", content=look(file, not told.copied, limits).to_json())
+
+    answer = answered(told.answer, find)
+    if answer.verdict == "done" and not told.answer:
+        print(json.dumps(answer.content))
+    return 0 if answer.verdict == "done" else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

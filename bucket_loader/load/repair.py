@@ -1,0 +1,125 @@
+"""`python -m bucket_loader.load.repair [--values] SOURCE DOMAIN`: write again what hsload spoils and HSDS can hold.
+
+h5py hands over a scalar object reference and a scalar enum as plain values; hsload makes a text and a number of them,
+which say no longer what they are. Hard links to the root group it leaves out. With `--values`, all
+values are written as well. Exit status 0, or 2 when it could not be done.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import h5py
+
+from ..children.answer import Answer
+from ..children.answering import answered, open_source, parser
+from ..hdf5 import types
+from ..hdf5.file import Identifier, attribute_values, attributes, encode, key_of, links, shape_of
+from ..hdf5.types import Type
+from ..hsds import Hsds
+from ..verify import Domain
+from ..verify.compare import pair_up
+from ..verify.pairs import COLLECTIONS, Objects, Partners
+from .copy_values import copy_values
+
+
+def spoiled(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]:
+    """The attributes of an object that have to be written again: name, id and type."""
+    for name, attribute in attributes(obj):
+        kind = attribute.get_type()
+        code = kind.get_class()
+        if code not in (h5py.h5t.ENUM, h5py.h5t.REFERENCE) or shape_of(attribute.get_space()) != ():
+            continue
+        form = types.from_hdf5(kind)
+        if (code == h5py.h5t.ENUM and not _is_bool(form)) or form.get("to") == "object":
+            yield name, attribute, form
+
+
+def _is_bool(form: Type) -> bool:
+    """h5py's own bool, for which numpy has a type."""
+    return bool(form["base"]["size"] == 1 and form["members"] == {"FALSE": 0, "TRUE": 1})
+
+
+def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
+    """The body of the request that makes such an attribute."""
+    if form["class"] == "enum":
+        base = form["base"]
+        letter = "I" if base["signed"] else "U"
+        integer = {"class": "H5T_INTEGER", "base": f"H5T_STD_{letter}{8 * base['size']}{base['order']}"}
+        return {"type": {"class": "H5T_ENUM", "base": integer, "mapping": form["members"]}, "value": int(value)}
+    return {
+        "type": {"class": "H5T_REFERENCE", "base": "H5T_STD_REF_OBJ"},
+        "value": pairs.reference(value),
+    }
+
+
+def repair(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int:
+    """Write every spoiled attribute and every missing hard link of a domain; returns how many.
+
+    Raises HsdsError or Trouble.
+    """
+    everyone = list(pairs.by_identity.values())
+    groups = [partners for partners in everyone if partners.kind == "group"]
+    count = 0
+    for batch in domain.batches(groups, "links"):
+        for group in batch:
+            for name, identity in _missing_links(group, source, domain, pairs):
+                path = f"{_url(group)}/links/{quote(name, safe='')}"
+                hsds.request("PUT", path, domain.path, json_body={"id": identity})
+                count += 1
+    for partners in everyone:
+        for name, attribute, form in spoiled(partners.place.open(source)):
+            value = attribute_values(attribute, form, ())[0]
+            path = f"{_url(partners)}/attributes/{quote(name, safe='')}"
+            body = written(form, value, pairs) | {"shape": []}
+            hsds.request("PUT", path, domain.path, params={"replace": 1}, json_body=body)
+            count += 1
+    return count
+
+
+def _url(partners: Partners) -> str:
+    return f"/{COLLECTIONS[partners.identity[0]]}/{partners.identity}"
+
+
+def _missing_links(group: Partners, source: h5py.File, domain: Domain, pairs: Objects) -> Iterator[tuple[str, str]]:
+    """The hard links of a group that the domain does not have: name, and id of what they lead to."""
+    obj = group.place.open(source)
+    there = {link["title"] for link in domain.links(group.identity)}
+    for name, link in links(obj).items():
+        if link[0] == "hard" and name not in there:
+            found = pairs.by_key.get(key_of(obj, encode(name))[0])
+            if found:
+                yield name, found.identity
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser("load.repair", "Write again what hsload spoils and HSDS can hold.")
+    options.add_argument("domain", help="for example /home/me/file.h5, in the HSDS at HS_ENDPOINT")
+    options.add_argument("--values", action="store_true", help="write all values, too")
+    told = options.parse_args(arguments)
+    user, password = os.environ.get("HS_USERNAME", ""), os.environ.get("HS_PASSWORD", "")
+    hsds = Hsds(os.environ.get("HS_ENDPOINT", ""), user, password, os.environ.get("HS_BUCKET"))
+
+    def write() -> Answer:
+        with (
+            Domain(hsds.endpoint, told.domain, user, password, hsds.bucket) as domain,
+            open_source(told.source) as source,
+        ):
+            pairs = pair_up(source, domain)
+            content = {"written": repair(source, domain, hsds, pairs), "datasets": 0}
+            if told.values:
+                content["datasets"] = copy_values(source, domain, hsds, pairs)
+            return Answer("done", content=content)
+
+    answer = answered(told.answer, write)
+    if answer.verdict == "done" and not told.answer:
+        print("{written} attributes and links, {datasets} datasets".format(**answer.content))
+    return 0 if answer.verdict == "done" else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""`python -m bucket_loader.local.compatibility FOLDER`: what becomes of the HDF5 files of a folder, as a page.
+
+Every file goes the whole way, with real servers on this machine and the real scripts: into a bucket, through a loader
+into HSDS, past a differ; once linked, once ingested. The page says what was verified, what was not and why, what a
+domain does not keep of the verified ones, and which filters can be loaded how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from ..deploy.hsds_config import FOR_LOADING
+from ..hsds import Hsds
+from ..verify import Domain, Trouble, verify
+from .demo import ROOT, SUFFIXES, terminable
+from .servers import POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+
+USER = "admin"
+VERIFIED = "verified"
+# what a reader of the result may do with a verified domain: its path and the server that has it
+Inspect = Callable[[Path, str, HsdsServer, str], None]
+
+
+@dataclass
+class Found:
+    """What became of a file: the row's state, the mode of its load, the reason; `notes` of a verified one by kind."""
+
+    name: str
+    state: str
+    mode: str
+    reason: str
+    notes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_verified(self) -> bool:
+        return self.state == VERIFIED
+
+
+class Bench:
+    """Servers and a login, for as many surveys as wanted. What is checked is read by an HSDS that loads nothing."""
+
+    def __init__(self, root: Path, s3: S3Server, hsds: HsdsServer, fresh: HsdsServer, password: str) -> None:
+        self._root, self._s3, self._hsds, self._fresh, self._password = root, s3, hsds, fresh, password
+        self._surveys = 0
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Bench]:
+        password = secrets.token_urlsafe(12)
+        with tempfile.TemporaryDirectory(prefix="hsds-compatibility-") as folder:
+            root = Path(folder)
+            with S3Server(root) as s3:
+                s3.make_bucket("target")
+                login = {USER: password}
+                with (
+                    HsdsServer(root, s3, "target", login, settings=FOR_LOADING) as hsds,
+                    HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS) as fresh,
+                ):
+                    yield cls(root, s3, hsds, fresh, password)
+
+    def survey(
+        self, files: Mapping[str, Path], link: bool, time_limit: int, inspect: Inspect | None = None
+    ) -> list[Found]:
+        """Load and check files, given by key, in one mode. Raises ServerFailed when a script fails."""
+        self._surveys += 1
+        bucket, folder = f"source-{self._surveys}", f"/home/{USER}/{self._surveys}/"
+        self._s3.make_bucket(bucket)
+        client = self._s3.client()
+        for key, path in files.items():
+            client.upload_file(str(path), bucket, key)
+        Hsds(self._hsds.endpoint, USER, self._password).make_folders(folder)
+        env = self._env(bucket, folder, link, time_limit)
+        for script, *arguments in (
+            ("make_inventory.py",),
+            ("watcher.py", "--once"),
+            ("loader.py", "--drain"),
+            ("differ.py", "--drain"),
+        ):
+            own = {"HSDS_LOCAL": self._fresh.endpoint} if script == "differ.py" else {}
+            self._call(script, arguments, env | own)
+        rows = [json.loads(line) for line in self._call("dump_inventory.py", ["--json"], env).splitlines()]
+        found = []
+        for row in sorted(rows, key=lambda row: str(row["filename"]).lower()):
+            name, state = row["filename"], row["state"]
+            item = Found(name, state, row["loadmode"], row["loadreason"] or row["diffresult"])
+            if item.is_verified:
+                item.notes = self._notes(files[name], folder + name)
+                if inspect:
+                    inspect(files[name], folder + name, self._fresh, self._password)
+            found.append(item)
+        return found
+
+    def _env(self, bucket: str, folder: str, link: bool, time_limit: int) -> dict[str, str]:
+        config = self._root / f"config-{self._surveys}"
+        config.mkdir()
+        (config / "config.yml").touch()
+        foreign = ("AWS_", "HS_", "FSSPEC")
+        env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | self._s3.env()
+        return env | {
+            "CONFIG_DIR": str(config),
+            "SRC_BUCKET": bucket,
+            "SRC_SUFFIX": "null",
+            "TGT_FOLDER": folder,
+            "INVENTORY_DOMAIN": f"/home/{USER}/inventory-{self._surveys}.h5",
+            "HSDS_ENDPOINT": self._hsds.endpoint,
+            "HS_USERNAME": USER,
+            "HS_PASSWORD": self._password,
+            "AWS_S3_GATEWAY": self._s3.endpoint,
+            "LINK_FILES": str(link),
+            "LOAD_TIME_LIMIT": str(time_limit),
+            "DIFF_TIME_LIMIT": str(time_limit),
+            "MAX_ATTEMPTS": "2",
+            "RETRY_PAUSE": "1",
+            "WATCHDOG_SLEEP_TIME": "1",
+            "WORKERS": "2",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+
+    @staticmethod
+    def _call(script: str, arguments: Sequence[str], env: Mapping[str, str]) -> str:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), *arguments], env=env, cwd=ROOT, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise ServerFailed(f"{script} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def _notes(self, path: Path, domain: str) -> Counter[str]:
+        # as the loader reads it: by its path, HDF5 refuses a file whose writer did not close it
+        with (
+            Domain(self._fresh.endpoint, domain, USER, self._password) as opened,
+            path.open("rb") as stream,
+            h5py.File(stream, "r") as source,
+        ):
+            notes = verify(source, opened).notes
+        return Counter(note.split(": ", 2)[1].split(" member ")[0] for note in notes)
+
+
+def filter_files(folder: Path) -> dict[str, Path]:
+    """A file with 2,000 numbers in four chunks for each filter; its key is what it is called on the page."""
+    options: dict[str, Mapping[str, object]] = {
+        "none": {},
+        "gzip": {"compression": "gzip"},
+        "shuffle": {"shuffle": True},
+        "shuffle and gzip": {"shuffle": True, "compression": "gzip"},
+        "fletcher32": {"fletcher32": True},
+        "gzip and fletcher32": {"compression": "gzip", "fletcher32": True},
+        "lzf": {"compression": "lzf"},
+        "szip": {"compression": "szip"},
+        "scale-offset, lossless": {"scaleoffset": 0},
+        "scale-offset, 12 bits": {"scaleoffset": 12},
+        "lz4": hdf5plugin.LZ4(),
+        "zstd": hdf5plugin.Zstd(),
+        "bitshuffle": hdf5plugin.Bitshuffle(cname="none"),
+        "bitshuffle and lz4": hdf5plugin.Bitshuffle(),
+        "bitshuffle and zstd": hdf5plugin.Bitshuffle(cname="zstd"),
+        "blosc": hdf5plugin.Blosc(),
+        "blosc2": hdf5plugin.Blosc2(),
+        "bzip2": hdf5plugin.BZip2(),
+    }
+    files = {}
+    for name, given in options.items():
+        files[name] = folder / f"{name}.h5"
+        with h5py.File(files[name], "w") as file:
+            file.create_dataset("data", data=np.arange(2000, dtype="i4"), chunks=(500,), **dict(given))
+    return files
+
+
+def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, list[Found]]) -> str:
+    """The page. `surveys` and `filters`: by the wanted mode, "link" and "ingest"."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("h5pyd", "hsds", "h5py", "hdf5plugin"))
+    lines = [
+        "# What can be loaded",
+        "",
+        "Made by `make compatibility`; `make compatibility FILES=/path/to/folder` makes it for your own files.",
+        f"{versions}, HDF5 {h5py.version.hdf5_version}, Python {platform.python_version()};"
+        f" {datetime.now(timezone.utc):%B %Y}.",
+        "",
+        f"## {files} files",
+        "",
+        "| wanted | verified: linked | ingested | with gzip | values apart | load failed | check failed |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for wanted, found in surveys.items():
+        modes = Counter(item.mode for item in found if item.is_verified)
+        states = Counter(item.state for item in found)
+        counts = [
+            modes["link"],
+            modes["ingest"],
+            modes["unfilt"],
+            modes["values"],
+            states["load failed"],
+            states["check failed"],
+        ]
+        lines.append(f"| {wanted} | " + " | ".join(map(str, counts)) + " |")
+    lines += ["", "## Not verified, and why", "", "| file | wanted | state | reason |", "| --- | --- | --- | --- |"]
+    lines += _grouped(surveys, lambda item: None if item.is_verified else f"{item.state} | {_cell(item.reason)}")
+    lines += [
+        "",
+        "## Wanted linked, and ingested instead",
+        "",
+        "| file | mode |",
+        "| --- | --- |",
+        *(f"| {_cell(i.name)} | {i.mode} |" for i in surveys.get("link", ()) if i.is_verified and i.mode != "link"),
+        "",
+        "## What a verified domain does not keep",
+        "",
+        "Nothing of this costs a value. With `strict_diff` it fails the file.",
+        "",
+        "| what | files | times |",
+        "| --- | --- | --- |",
+    ]
+    notes: Counter[str] = Counter()
+    having: Counter[str] = Counter()
+    for item in surveys.get("ingest", ()):
+        notes.update(item.notes)
+        having.update(item.notes.keys())
+    lines += [f"| {_cell(what)} | {having[what]} | {count} |" for what, count in notes.most_common()]
+    lines += ["", "## Filters", "", "| filter | wanted linked | wanted ingested |", "| --- | --- | --- |"]
+    by_name = {wanted: {item.name: item for item in found} for wanted, found in filters.items()}
+    for name in by_name.get("link", {}):
+        cells = [_how(by_name[wanted][name]) for wanted in ("link", "ingest")]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _how(item: Found) -> str:
+    words = {"link": "linked", "ingest": "ingested", "unfilt": "ingested with gzip", "values": "values apart"}
+    return words[item.mode] if item.is_verified else f"{item.state}: {_cell(item.reason)}"
+
+
+def _grouped(surveys: Mapping[str, list[Found]], tell: Callable[[Found], str | None]) -> Iterator[str]:
+    """A line per file and outcome, with the modes that it has in common."""
+    outcomes: dict[tuple[str, str], list[str]] = {}
+    for wanted, found in surveys.items():
+        for item in found:
+            if told := tell(item):
+                outcomes.setdefault((item.name, told), []).append(wanted)
+    for (name, told), wanted_modes in sorted(outcomes.items()):
+        yield f"| {_cell(name)} | {', '.join(wanted_modes)} | {told} |"
+
+
+def _cell(text: str) -> str:
+    """Text for a table: one line, nothing that is another one in the next run, no bar."""
+    text = re.sub(r"(?i)(port=|localhost:|127\.0\.0\.1:)\d+", r"\1…", " ".join(text.split()))
+    text = re.sub(r"\b[dgtc]-[0-9a-f]{8}-[0-9a-f-]{27,29}", "…", text)
+    return re.sub(r"(source|home/admin|%2Fadmin%2F)-?/?\d+", r"\1", text).replace("|", "\\|").replace("<", "&lt;")
+
+
+def make_page(folder: Path, time_limit: int, inspect: Inspect | None = None) -> tuple[str, dict[str, list[Found]]]:
+    """Survey a folder (and the filters) in both modes; the page and what it is made of."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = {path.relative_to(folder).as_posix(): path for path in paths}
+    surveys, filters = {}, {}
+    with Bench.started() as bench, tempfile.TemporaryDirectory() as made:
+        filtered = filter_files(Path(made))
+        for wanted in ("link", "ingest"):
+            filters[wanted] = bench.survey(filtered, wanted == "link", time_limit)
+            surveys[wanted] = bench.survey(files, wanted == "link", time_limit, inspect)
+    return page(len(files), surveys, filters), surveys
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bucket_loader.local.compatibility", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a folder with HDF5 files")
+    parser.add_argument("--output", type=Path, help="the file to write (default: standard output)")
+    parser.add_argument("--time-limit", type=int, default=300, help="seconds for one load or check (default 300)")
+    options = parser.parse_args(arguments)
+    if not options.folder.is_dir():
+        parser.error(f"{options.folder} is not a folder")
+    try:
+        with terminable():
+            text, _ = make_page(options.folder, options.time_limit)
+    except (ServerFailed, Trouble) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if options.output:
+        options.output.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

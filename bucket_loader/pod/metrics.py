@@ -1,0 +1,130 @@
+"""The metrics of a pod, in the Prometheus client's own types; names and labels are those of docs/kubernetes.md.
+
+A registry belongs to a `Metrics` object, of which a process has one for all of its threads: nothing is made by
+importing this module. What has not been counted yet is not shown: an autoscaler would take a 0 for an empty inventory.
+"""
+
+from __future__ import annotations
+
+import time
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+from .. import __version__
+from ..inventory.states import CHECK, LOAD, Work
+from ..watch.backlog import Census
+from ..watch.watcher import Pass
+from .health import Pulse
+from .observer import Ending, Observer
+
+PREFIX = "bucket_loader"
+# a small file takes a second or two, a large one hours: load_time_limit is 6 hours
+FILE_SECONDS = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600)
+_CHANGES = ("added", "refused", "changed", "vanished", "returned", "duplicates")
+
+
+class Metrics(Observer):
+    """What every pod tells: its version, its process, its pulse."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        # else each counter has a second line with the time of its making
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.pulse = pulse
+        self.registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=self.registry)
+        self._info("build", "Version of the program.").info({"version": __version__})
+        silence = self._gauge("silent_seconds", "Seconds since the last sign of life of the most silent thread.")
+        silence.set_function(pulse.silence)
+
+    def alive(self, rest: float = 0.0) -> None:
+        self.pulse.beat(rest)
+
+    def silence(self, thread: int) -> float:
+        return self.pulse.silence_of(thread)
+
+    def _info(self, name: str, text: str) -> Info:
+        return Info(f"{PREFIX}_{name}", text, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+
+class WorkerMetrics(Metrics):
+    """What a loader or a differ tells."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        super().__init__(pulse)
+        self._attempts = self._counter("attempts_total", "Rows that were claimed.", "work")
+        self._files = self._counter("files_total", "Attempts that ended, by what became of the row.", "work", "outcome")
+        self._bytes = self._counter("file_bytes_total", "Bytes of the source files that were done.", "work")
+        self._seconds = Histogram(
+            f"{PREFIX}_file_seconds",
+            "Seconds from claim to finish of files that were done or failed.",
+            ["work"],
+            buckets=FILE_SECONDS,
+            registry=self.registry,
+        )
+        self._running = self._gauge("files_in_work", "Rows that this pod holds.", "work")
+        self._away = self._counter("away_total", "Turns of a worker that ended because a server was away.")
+        for work in (LOAD, CHECK):  # a counter that is there from the start has a rate from its first event on
+            for metric in (self._attempts, self._bytes, self._seconds, self._running):
+                metric.labels(work.name)
+            for ending in Ending:
+                self._files.labels(work.name, ending.value)
+
+    def begins(self, work: Work) -> None:
+        self._attempts.labels(work.name).inc()
+        self._running.labels(work.name).inc()
+
+    def ends(self, work: Work, ending: Ending, seconds: float, size: int) -> None:
+        self._running.labels(work.name).dec()
+        self._files.labels(work.name, ending.value).inc()
+        if ending in (Ending.DONE, Ending.FAILED):
+            self._seconds.labels(work.name).observe(seconds)
+        if ending is Ending.DONE:
+            self._bytes.labels(work.name).inc(size)
+
+    def away(self) -> None:
+        self._away.inc()
+
+
+class WatcherMetrics(Metrics):
+    """What the watcher tells, about the bucket and about the whole inventory."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        super().__init__(pulse)
+        self._rows = self._gauge("rows", "Rows of the inventory.", "state")
+        self._row_bytes = self._gauge("row_bytes", "Bytes of the source files of these rows.", "state")
+        self._oldest = self._gauge("oldest_waiting_seconds", "How long the oldest waiting row has waited.", "work")
+        self._counted = self._gauge("counted_timestamp_seconds", "When the rows were counted.")
+        self._listed = self._gauge("listed_objects", "Objects that the last whole scan of the bucket listed.")
+        self._scans = self._counter("scans_total", "Whole scans of the bucket.")
+        self._errors = self._counter("scan_errors_total", "Scans that broke off.")
+        self._scanned = self._gauge("last_scan_timestamp_seconds", "When the last whole scan ended.")
+        self._scan_seconds = self._gauge("last_scan_seconds", "How long the last whole scan took.")
+        self._changes = self._counter("changes_total", "Rows that the scans added or changed.", "change")
+        for change in _CHANGES:
+            self._changes.labels(change)
+
+    def scanned(self, done: Pass, seconds: float) -> None:
+        self._scans.inc()
+        self._listed.set(done.listed)
+        self._scanned.set(time.time())
+        self._scan_seconds.set(seconds)
+        for change in _CHANGES:
+            self._changes.labels(change).inc(getattr(done, change))
+
+    def broke_off(self) -> None:
+        self._errors.inc()
+
+    def counted(self, census: Census) -> None:
+        for state, rows in census.rows.items():
+            self._rows.labels(state.name.lower()).set(rows)
+            self._row_bytes.labels(state.name.lower()).set(census.bytes[state])
+        for work, seconds in census.oldest.items():
+            self._oldest.labels(work.name).set(seconds)
+        self._counted.set(time.time())

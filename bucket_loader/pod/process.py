@@ -1,0 +1,163 @@
+"""What a pod's process does: wait for the servers, then watch the bucket, or work in as many threads as are set."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import threading
+import time
+from dataclasses import asdict
+
+from .. import program
+from ..children import forkserver
+from ..children.tool import Tools
+from ..config import Config
+from ..hsds import HsdsError
+from ..inventory.table import Inventory, InventoryError
+from ..log import event
+from ..s3 import Source, SourceError
+from ..watch import backlog
+from ..watch.watcher import Watcher
+from .health import Pulse, served
+from .jobs import CheckJob, LoadJob
+from .metrics import WatcherMetrics, WorkerMetrics
+from .servers import Servers
+from .slots import Slots
+from .stop import Stop
+from .worker import Worker
+
+
+def add_options(made: argparse.ArgumentParser) -> None:
+    how = made.add_mutually_exclusive_group()
+    how.add_argument("--drain", action="store_true", help="end when no row is left to work on")
+    how.add_argument("--once", action="store_true", help="end after one row")
+
+
+def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
+    """Work until told to stop (or by --drain, --once until done).
+
+    The exit status is 0, or 1 when a worker ended by an error that nobody foresaw.
+    """
+    metrics = WorkerMetrics(Pulse(settings.stuck_after))
+    with (
+        Stop(settings.shutdown_grace).on_signals() as stop,
+        served(settings.metrics_port, metrics.pulse, metrics.registry),
+    ):
+        if job is CheckJob and settings.working_endpoint == settings.hsds_endpoint:
+            told = "one that loads nothing, in hsds_local, proves more: what loaded a file answers from memory"
+            event(logging.WARNING, "checks by the HSDS of hsds_endpoint", hint=told)
+        tools = Tools(settings, Source(settings))
+        forkserver.get_ready()
+        opened: list[Inventory] = []
+
+        def ready() -> None:
+            servers = Servers(settings, program.open_source(settings))
+            servers.check()
+            if not servers.cluster.exists(settings.tgt_folder):
+                raise InventoryError(
+                    f"there is no folder {settings.tgt_folder} on {settings.hsds_endpoint}: make it with "
+                    f"'hstouch {settings.tgt_folder}', or change tgt_folder"
+                )
+            opened[:] = [Inventory.open(servers.cluster, settings.inventory_domain)]
+
+        if not program.wait_for(ready, settings, stop, metrics):
+            return 0
+        slots, count = Slots(settings.workers), _threads(options, settings, job)
+        workers = []
+        for number in range(count):
+            # sessions are not shared between threads: each worker has its own
+            servers = Servers(settings, Source(settings, metrics.alive), metrics.alive)
+            inventory = opened[0].clone(servers.cluster)
+            name = settings.pod_name if count == 1 else f"{settings.pod_name}/{number}"
+            workers.append(
+                Worker(job(settings, servers, tools), inventory, settings, stop, name, metrics, slots.share())
+            )
+        broken = 0
+        if len(workers) == 1:
+            workers[0].run(options.drain, options.once)
+        else:
+            broken = _run_threads(workers, options, metrics)
+        done, failed = sum(worker.finished for worker in workers), sum(worker.failed for worker in workers)
+        event(logging.INFO, "stops", done=done, failed=failed, broken=broken or None)
+    return 1 if broken else 0
+
+
+def _threads(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
+    """How many workers: two for each slot, where one may load while the other waits for what it loaded."""
+    if options.once:
+        return 1
+    return 2 * settings.workers if job.lets_go else settings.workers
+
+
+def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: WorkerMetrics) -> int:
+    """Run each worker in a thread; returns how many of them ended by an error that nobody foresaw."""
+    errors: list[Exception] = []
+
+    def run(worker: Worker) -> None:
+        try:
+            worker.run(options.drain, options.once)
+        except Exception as error:
+            # said at once: the others may go on for days, and this thread is missed by the pulse
+            event(logging.ERROR, "a worker broke off", error=f"{type(error).__name__}: {error}", pod=worker.name)
+            event(logging.DEBUG, "broke off", trace=True)
+            errors.append(error)
+        else:
+            metrics.pulse.end()
+
+    threads = [
+        threading.Thread(target=run, args=(worker,), name=f"worker {number}") for number, worker in enumerate(workers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        # in slices: Python runs signal handlers in the main thread, and only between two of its steps
+        while thread.is_alive():
+            metrics.alive()
+            thread.join(0.5)
+    return len(errors)
+
+
+def watch(options: argparse.Namespace, settings: Config) -> int:
+    """Scan the bucket until told to stop, with `watchdog_sleep_time` between two passes; the exit status.
+
+    A pass that breaks off, because a server is away or refuses, is said and made again.
+    """
+    metrics = WatcherMetrics(Pulse(settings.stuck_after))
+    with (
+        Stop(settings.shutdown_grace).on_signals() as stop,
+        served(settings.metrics_port, metrics.pulse, metrics.registry) as port,
+    ):
+        opened: list[tuple[Watcher, Inventory]] = []
+
+        def ready() -> None:
+            source = program.open_source(settings)
+            inventory = program.open_inventory(program.connect(settings), settings)
+            opened[:] = [(Watcher(source, inventory, settings.domains, metrics), inventory.clone())]
+
+        if not program.wait_for(ready, settings, stop, metrics):
+            return 0
+        watcher, counted = opened[0]
+        if port is not None:
+            count = threading.Thread(
+                target=backlog.keep, args=(counted, metrics.counted, stop), name="census", daemon=True
+            )
+            count.start()
+        while not stop.requested:
+            began = time.monotonic()
+            try:
+                done = watcher.scan()
+            except (SourceError, HsdsError, InventoryError) as error:
+                if options.once:
+                    raise
+                metrics.broke_off()
+                event(logging.WARNING, "scan broke off", error=error)
+            else:
+                metrics.scanned(done, time.monotonic() - began)
+                level = logging.INFO if done.news else logging.DEBUG
+                counts = {name: count or None for name, count in asdict(done).items()}
+                event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
+            if options.once:
+                break
+            metrics.alive(rest=settings.watchdog_sleep_time)
+            stop.wait(settings.watchdog_sleep_time)
+    return 0

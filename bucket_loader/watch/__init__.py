@@ -1,0 +1,1 @@
+"""The watcher: keeps the inventory in step with the source bucket."""
