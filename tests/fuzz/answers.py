@@ -71,10 +71,13 @@ class Replay:
     damaged: str = ""  # the request whose answer is damaged
     damage: Damage = lambda answer: answer
     endpoint: str = ""
+    asked: set[str] = field(default_factory=set)
 
     def answer(self, request: Request) -> Answer:
-        path = request.path
-        name = request_name(path)
+        name = request_name(request.path)
+        if request.method == "POST":
+            name += f" {request.body.decode()}"
+        self.asked.add(name)
         if name not in self.answers:
             if not self.real:
                 return Answer(404, b"{}")

@@ -50,19 +50,24 @@ class Recorded:
     path: Path
     name: str
     replay: Replay = field(repr=False)
+    at_once: frozenset[str] = frozenset()  # what is asked where many objects are asked for at once
 
-    def verify(self) -> Report:
+    def verify(self, at_once: bool = False) -> Report:
+        """Ask about many objects at once, or about each by itself."""
         endpoint = self.replay.endpoint
+        self.replay.asked.clear()
         with (
             Domain(endpoint, self.name, USER, PASSWORD, BUCKET, timeout=(2, 5), retries=1) as domain,
             h5py.File(self.path, "r") as source,
         ):
+            if not at_once:
+                domain._at_once = lambda *_: {}  # type: ignore[method-assign]
             return verify(source, domain, limit=3)
 
     def outcome(self, request: str, damage: Callable[[Answer], Answer]) -> str:
         self.replay.damaged, self.replay.damage = request, damage
         try:
-            report = self.verify()
+            report = self.verify(at_once="h5paths" in request)
         except Trouble:
             return "trouble"
         return "same" if report.same else "different" if report.differences else "trouble"
@@ -88,9 +93,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         name = servers.load(path, "ingest")
         with served(Replay(servers.hsds.endpoint)) as replay:
             made = Recorded(path, name, replay)
-            report = made.verify()
+            reports = [made.verify(), made.verify(at_once=True)]
+            made.at_once = frozenset(replay.asked)
             of_domain(Hsds(replay.endpoint, USER, PASSWORD, BUCKET), name)
-            assert report.same and len(replay.answers) > 20, report.differences
+            assert all(report.same for report in reports) and len(replay.answers) > 20
+            assert any("h5paths" in request for request in made.at_once)
             replay.real = ""
             yield made
 
@@ -150,7 +157,9 @@ def test_a_damaged_answer_is_different_or_trouble(recorded: Recorded) -> None:
         good = recorded.replay.answers[request]
         bad = strange(good, rng) if "json" in good.kind and rng.random() < 0.7 else broken(good, rng)
         found = recorded.outcome(request, lambda _, bad=bad: bad)
-        if found == "same" and not says_the_same(good, bad):
+        # an answer about many that is no good is left out, and each object asked for by itself
+        asked_again = recorded.replay.asked - recorded.at_once if "h5paths" in request else None
+        if found == "same" and not asked_again and not says_the_same(good, bad):
             wrong.append(f"{number}: {request.partition('?')[0]}: {told(good, bad)}")
     assert not wrong, "\n".join(wrong)
 
