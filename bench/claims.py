@@ -12,8 +12,10 @@ import numpy as np
 
 from bench.stage import PASSWORD, USER, Stage
 from bucket_loader.hsds import Hsds
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Outcome, key_digest
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import READ_ROWS, Inventory, Outcome, key_digest
+from bucket_loader.inventory.table import READ_ROWS
 
 CLAIMERS = 8
 

@@ -14,7 +14,7 @@ from statistics import median
 from bench.stage import PASSWORD, USER
 from bucket_loader.config import from_arguments
 from bucket_loader.hsds import Hsds
-from bucket_loader.inventory.table import Inventory
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.s3 import Source
 from bucket_loader.watch.known_keys import COLUMNS
 from bucket_loader.watch.watcher import Watcher

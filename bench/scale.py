@@ -15,7 +15,7 @@ from bench import claims
 from bench.listing import bucket_of
 from bench.page import Curve, Section, verdict
 from bench.stage import PASSWORD, ROOT, USER, Stage, stage
-from bucket_loader.inventory.table import Inventory
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.local.servers import HsdsServer
 
 CLAIM_SECONDS = 10

@@ -22,8 +22,8 @@ import h5py
 import numpy as np
 
 from bucket_loader.hsds import Hsds
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import Inventory
 from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,8 @@ from . import __version__, config, log
 from .children.supervise import CommandNotFound
 from .config import Config, ConfigError
 from .hsds import Hsds, HsdsError
-from .inventory.table import Inventory, InventoryError
+from .inventory.claims import Inventory
+from .inventory.table import InventoryError
 from .log import event
 from .pod.health import PortTaken
 from .pod.observer import Observer

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pytest
 
 from bucket_loader import cli, program
+from bucket_loader.inventory.model import COLUMNS, key_digest
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import COLUMNS, key_digest
 from tests import files, weekend
 from tests.world import ROOT, Servers, World
 

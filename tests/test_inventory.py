@@ -15,8 +15,10 @@ import pytest
 
 from bucket_loader.hsds import Hsds, Unavailable
 from bucket_loader.inventory import table as inventory_module
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import COLUMNS, Claim, Outcome, key_digest
 from bucket_loader.inventory.states import CHECK, LOAD, ForbiddenMove, State
-from bucket_loader.inventory.table import COLUMNS, Claim, Inventory, InventoryError, Outcome, key_digest
+from bucket_loader.inventory.table import InventoryError
 from bucket_loader.local.servers import program
 from bucket_loader.s3 import SourceObject
 from tests.proxy import lossy

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from bucket_loader.inventory.model import COLUMNS, Rows, key_digest
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import COLUMNS, Rows, key_digest
 from bucket_loader.s3 import SourceObject
 from bucket_loader.watch.known_keys import Known
 

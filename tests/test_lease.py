@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bucket_loader.hsds import Hsds
+from bucket_loader.inventory.claims import ALONE, IN_WORK, Inventory
+from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import ALONE, IN_WORK, Claim, Inventory, Outcome
 from bucket_loader.log import Phase, phases, timed
 from bucket_loader.pod.lease import Lease, Watched
 from bucket_loader.s3 import Source, SourceObject

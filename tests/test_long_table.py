@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from bucket_loader.inventory.chunk_search import SHORT
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Outcome
 from bucket_loader.inventory.states import CHECK, LOAD, State
-from bucket_loader.inventory.table import CHUNK_ROWS, Inventory, Outcome
+from bucket_loader.inventory.table import CHUNK_ROWS
 from tests.world import World
 
 pytestmark = pytest.mark.servers

@@ -14,8 +14,9 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bucket_loader import __version__
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Outcome
 from bucket_loader.inventory.states import CHECK, LOAD, State
-from bucket_loader.inventory.table import Inventory, Outcome
 from bucket_loader.local.servers import free_port
 from bucket_loader.pod.health import Pulse
 from bucket_loader.pod.metrics import Metrics, WatcherMetrics, WorkerMetrics

@@ -10,8 +10,8 @@ import pytest
 
 from bucket_loader.children.tool import Tools
 from bucket_loader.hsds import USER_AGENT
+from bucket_loader.inventory.model import Claim
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import Claim
 from bucket_loader.local.servers import HsdsServer
 from bucket_loader.pod.jobs import LoadJob
 from bucket_loader.pod.servers import Servers

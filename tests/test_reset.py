@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Outcome
 from bucket_loader.inventory.states import CHECK, LOAD, State, Work
-from bucket_loader.inventory.table import Inventory, Outcome
 from bucket_loader.s3 import SourceObject
 from tests.world import World
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from bucket_loader.hsds import Unavailable
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import Claim, Inventory, Outcome
 from bucket_loader.pod.jobs import KeepGoing, LetGo
 from bucket_loader.pod.slots import Slots
 from bucket_loader.pod.stop import Stop

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bucket_loader.domains import Domains
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import COLUMNS, Outcome, key_digest
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import COLUMNS, Inventory, Outcome, key_digest
 from bucket_loader.s3 import Source
 from bucket_loader.watch.known_keys import COLUMNS as KNOWN_COLUMNS
 from bucket_loader.watch.known_keys import Known, digests_of

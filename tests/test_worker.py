@@ -11,8 +11,9 @@ import pytest
 
 from bucket_loader.children.judge import Judged, Verdict
 from bucket_loader.hsds import Hsds, Unavailable
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State, Work
-from bucket_loader.inventory.table import Claim, Inventory, Outcome
 from bucket_loader.pod.jobs import KeepGoing, LetGo, retry_or_fail
 from bucket_loader.pod.stop import CalledOff, Stop
 from bucket_loader.pod.worker import Step, Worker

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import COLUMNS, key_digest
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import COLUMNS, Inventory, key_digest
 
 NASTY = [
     "<script>alert(1)</script>.h5",

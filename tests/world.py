@@ -17,7 +17,7 @@ from typing import Any
 from bucket_loader import config as config_module
 from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
-from bucket_loader.inventory.table import Inventory
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.local.servers import POD_SETTINGS, HsdsServer, S3Server
 from bucket_loader.s3 import SourceObject
 

@@ -26,7 +26,7 @@ class Side(Enum):
     AFTER = "after"
 
 
-class Hunt:
+class ChunkSearch:
     """What one worker knows of where rows are. `look` reads a chunk and says on which side the front is."""
 
     def __init__(self, look: Callable[[int], Side], chance: random.Random | None = None) -> None:

@@ -7,7 +7,7 @@ import argparse
 from .. import program
 from ..config import Config
 from ..program import Command
-from .table import Inventory
+from .claims import Inventory
 
 EXAMPLES = """\
 examples:

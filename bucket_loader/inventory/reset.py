@@ -17,8 +17,9 @@ from .. import program, progress
 from ..config import Config
 from ..log import printable
 from ..program import Command
+from .claims import Inventory
+from .model import Row
 from .states import ACTIVE, State
-from .table import Inventory, Row
 
 SHOWN = 20
 EXAMPLES = """\

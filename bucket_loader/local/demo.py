@@ -25,8 +25,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .. import progress
 from ..hsds import Hsds
+from ..inventory.claims import Inventory
 from ..inventory.states import State
-from ..inventory.table import Inventory
 from ..log import printable
 from ..report.summary import Summary, summarize
 from ..report.terminal import summary_table

@@ -14,8 +14,8 @@ from ..children.limits import Budget
 from ..children.tool import Tools
 from ..config import Config
 from ..hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable
+from ..inventory.model import Claim, Outcome
 from ..inventory.states import CHECK, LOAD, State, Work
-from ..inventory.table import Claim, Outcome
 from ..load.object_counts import of_domain
 from ..load.preflight import Look
 from ..log import event, timed

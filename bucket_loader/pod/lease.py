@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..hsds import HsdsError
-from ..inventory.table import Claim, Inventory, InventoryError
+from ..inventory.claims import Inventory
+from ..inventory.model import Claim
+from ..inventory.table import InventoryError
 from ..log import Phase, event
 
 RENEWALS_PER_LEASE = 4

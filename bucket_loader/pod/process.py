@@ -13,7 +13,8 @@ from ..children import forkserver
 from ..children.tool import Tools
 from ..config import Config
 from ..hsds import HsdsError
-from ..inventory.table import Inventory, InventoryError
+from ..inventory.claims import Inventory
+from ..inventory.table import InventoryError
 from ..log import event
 from ..s3 import Source, SourceError
 from ..watch import backlog

@@ -11,8 +11,10 @@ from functools import partial
 from ..children.judge import Judged, Verdict
 from ..config import Config
 from ..hsds import HsdsError, Unavailable
+from ..inventory.claims import Inventory
+from ..inventory.model import Claim, Outcome
 from ..inventory.states import State
-from ..inventory.table import Claim, Inventory, InventoryError, Outcome
+from ..inventory.table import InventoryError
 from ..log import Phase, bind, bound, event, phases, timed
 from ..s3 import SourceError
 from .jobs import Job, retry_or_fail

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .. import program
 from ..config import Config
-from ..inventory.table import Inventory
+from ..inventory.claims import Inventory
 from ..program import Command
 from ..progress import busy
 from . import failures, page, rows, terminal

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ..inventory.claims import Inventory
 from ..inventory.states import CHECK, LOAD, State, Work
-from ..inventory.table import Inventory
 from ..log import printable, printable_json
 from .select import Selection, chosen, column, read_at, states
 

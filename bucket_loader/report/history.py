@@ -9,8 +9,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from ..inventory.claims import Inventory
+from ..inventory.model import Rows
 from ..inventory.states import State
-from ..inventory.table import Inventory, Rows
 from .select import Selection, chosen, column, read_at, states
 from .words import pod_of
 

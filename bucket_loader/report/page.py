@@ -20,8 +20,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
+from ..inventory.claims import Inventory
 from ..inventory.states import State
-from ..inventory.table import Inventory
 from ..log import printable
 from . import failures
 from .charts import charts

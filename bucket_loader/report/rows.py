@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import TextIO
 
+from ..inventory.model import Row
 from ..inventory.states import ACTIVE, State
-from ..inventory.table import Row
 from ..log import printable, printable_json
 from .words import amount, duration, minute, when, zone
 

@@ -19,8 +19,9 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import Seconds
+from ..inventory.claims import Inventory
+from ..inventory.model import COLUMNS, Row, Rows, decode
 from ..inventory.states import ACTIVE, State
-from ..inventory.table import COLUMNS, Inventory, Row, Rows, decode
 
 SHOWABLE = tuple(state for state in State if state not in (State.BLANK, State.DUPLICATE))
 LABELS = {state.label.replace(" ", "-"): state for state in SHOWABLE}

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from ..inventory.claims import Inventory
+from ..inventory.model import Rows
 from ..inventory.states import CHECK, FINISHED, LOAD, State, Work
-from ..inventory.table import Inventory, Rows
 from .select import SHOWABLE, Indices, Mask, column, is_active, read_at, real, states, stream
 from .words import pod_of
 

@@ -14,8 +14,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from ..inventory.claims import Inventory
 from ..inventory.states import State
-from ..inventory.table import Inventory
 from ..log import printable
 from .rows import Paint
 from .select import SHOWABLE

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..hsds import HsdsError
+from ..inventory.claims import Inventory
+from ..inventory.model import Rows
 from ..inventory.states import CHECK, LOAD, State, Work
-from ..inventory.table import Inventory, InventoryError, Rows
+from ..inventory.table import InventoryError
 from ..log import logger
 from ..pod.stop import Stop
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..inventory.model import Rows, key_digest
 from ..inventory.states import State
-from ..inventory.table import Rows, key_digest
 from ..s3 import SourceObject
 
 Indices = npt.NDArray[np.int64]

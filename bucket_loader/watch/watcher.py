@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..domains import Domains
 from ..hsds import Unavailable
-from ..inventory.table import Inventory
+from ..inventory.claims import Inventory
 from ..log import event
 from ..pod.observer import Observer
 from ..progress import Ticker

@@ -18,8 +18,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Row
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import Inventory, Row
 from tests.independent import compare
 from tests.world import ROOT, World
 

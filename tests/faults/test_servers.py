@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from bucket_loader.inventory.model import Outcome
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import Outcome
 from bucket_loader.s3 import SourceObject
 from tests.faults.drill import Drill, small_file
 from tests.independent import compare

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bucket_loader.hsds import Hsds
+from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.inventory.table import Claim, Outcome
 from bucket_loader.pod import worker
 from bucket_loader.pod.jobs import KeepGoing, LetGo
 from bucket_loader.pod.stop import Stop

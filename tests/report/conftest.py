@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bucket_loader.inventory.table import Inventory
+from bucket_loader.inventory.claims import Inventory
 from tests import weekend
 from tests.world import Servers, World
 

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import Inventory
 from bucket_loader.report import failures
 from bucket_loader.report.select import Selection
 

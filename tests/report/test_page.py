@@ -16,8 +16,8 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import Inventory
 from bucket_loader.log import printable
 from bucket_loader.report import page
 from bucket_loader.report.charts import Times, charts, span

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Row
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import Inventory, Row
 from bucket_loader.log import printable
 from bucket_loader.report import rows
 

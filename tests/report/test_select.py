@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Row
 from bucket_loader.inventory.states import State
-from bucket_loader.inventory.table import Inventory, Row
 from bucket_loader.report.select import SORTS, Selection, moment, rows, stream
 
 

@@ -7,8 +7,9 @@ import time
 import pytest
 from rich.console import Console
 
+from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.model import Outcome
 from bucket_loader.inventory.states import CHECK, LOAD, State
-from bucket_loader.inventory.table import Inventory, Outcome
 from bucket_loader.report import terminal
 from bucket_loader.report.history import read
 from bucket_loader.report.select import Selection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from bucket_loader.inventory.chunk_search import SHORT, SWEEP, WINDOW, Hunt, Side
+from bucket_loader.inventory.chunk_search import SHORT, SWEEP, WINDOW, ChunkSearch, Side
 
 
 class Table:
@@ -12,7 +12,7 @@ class Table:
 
     def __init__(self, left: list[int]) -> None:
         self.left, self.looks = left, 0
-        self.hunt = Hunt(self.look, random.Random(1))
+        self.search = ChunkSearch(self.look, random.Random(1))
 
     def look(self, chunk: int) -> Side:
         self.looks += 1
@@ -23,19 +23,19 @@ class Table:
     def claim(self, now: float = 0) -> tuple[int | None, int]:
         """The chunk that gave a row, and how many were asked."""
         asked = 0
-        mine = self.hunt.mine
+        mine = self.search.mine
         if mine is not None and self.left[mine]:
             self.left[mine] -= 1
             return mine, 1
         if mine is not None:
-            self.hunt.empty(mine)
-        for chunk in self.hunt.chunks(len(self.left), now):
+            self.search.empty(mine)
+        for chunk in self.search.chunks(len(self.left), now):
             asked += 1
             if self.left[chunk]:
                 self.left[chunk] -= 1
-                self.hunt.found(chunk)
+                self.search.found(chunk)
                 return chunk, asked
-            self.hunt.empty(chunk)
+            self.search.empty(chunk)
         return None, asked
 
 
@@ -66,7 +66,7 @@ def test_a_row_that_came_back_behind_the_front_is_found_by_the_sweep() -> None:
     table = Table([0] * 160)
     table.left[77] = 1
     table.look = lambda chunk: Side.AFTER  # type: ignore[method-assign] # no look tells
-    table.hunt = Hunt(table.look)
+    table.search = ChunkSearch(table.look)
     calls = 1
     while table.claim()[0] is None:
         calls += 1
@@ -76,7 +76,7 @@ def test_a_row_that_came_back_behind_the_front_is_found_by_the_sweep() -> None:
 def test_a_row_that_was_put_back_by_this_worker_is_known() -> None:
     table = Table([0] * 160)
     table.left[77] = 1
-    table.hunt.expect(77, 50)
+    table.search.expect(77, 50)
     table.look = lambda chunk: Side.AFTER  # type: ignore[method-assign]
     assert table.claim(now=51) == (77, 1)
 
