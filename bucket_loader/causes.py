@@ -33,6 +33,10 @@ class Caused(RuntimeError):
         self.cause: Cause = cause
 
 
+class Trouble(Caused):
+    """What was to be found out of a file or a domain could not be."""
+
+
 def cause_of_status(status: int) -> Cause:
     """The cause behind an answer of a server with this HTTP status."""
     return "busy" if status in _BUSY_STATUS else "away" if status in PASSING_STATUS else "file"

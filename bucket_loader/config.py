@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from .domains import Domains
+from .errors import OperatorError
 
 PLACEHOLDER = "SupplyCorrectValue"
 ALIASES = {"hsds_global": "hsds_endpoint"}  # the name of 2021
@@ -40,7 +41,7 @@ _ADDRESSES = ("hsds_endpoint", "hsds_local", "aws_s3_gateway")
 _TIME_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class ConfigError(Exception):
+class ConfigError(OperatorError):
     """The settings cannot be used; the message lists every problem."""
 
 

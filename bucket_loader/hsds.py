@@ -17,6 +17,8 @@ import tenacity
 from requests.auth import HTTPBasicAuth
 
 from . import __version__
+from .config import Config
+from .errors import OperatorError
 
 # a node answers 503 past `max_task_count` (100) connections; 500 stands for a data node that is restarting
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
@@ -25,7 +27,7 @@ USER_AGENT = f"{__package__}/{__version__}"
 PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
 
 
-class HsdsError(Exception):
+class HsdsError(OperatorError):
     """HSDS refused a request."""
 
     status = 0
@@ -297,3 +299,8 @@ def _cause(error: requests.RequestException) -> str:
         inner = deeper
     text = str(inner).split("Failed to establish a new connection: ")[-1]
     return " ".join(text.split())[:120] or type(inner).__name__
+
+
+def connect(settings: Config) -> Hsds:
+    """The cluster's HSDS with the configured login."""
+    return Hsds(settings.hsds_endpoint, settings.hs_username, settings.password, settings.tgt_bucket)

@@ -1,4 +1,4 @@
-"""What every command does before its work: options, settings, log, servers; and how it ends.
+"""What every command does before its work: options, settings, log; and how it ends.
 
 Exit statuses: 0 good, 1 something failed, 2 wrong usage or settings, 130 ended by Ctrl-C.
 """
@@ -8,27 +8,18 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import __version__, config, log
-from .children.supervise import CommandNotFound
 from .config import Config, ConfigError
-from .hsds import Hsds, HsdsError
-from .inventory.claims import Inventory
-from .inventory.table import InventoryError
+from .errors import OperatorError
 from .log import event
-from .pod.health import PortTaken
-from .pod.observer import Observer
-from .pod.stop import Stop
-from .s3 import Source, SourceError
 
 EXIT_STATUSES = """
 exit status: 0 good, 1 something failed, 2 wrong usage or settings,
              130 ended by Ctrl-C
 """
-EXPECTED = (InventoryError, SourceError, HsdsError, CommandNotFound, PortTaken)
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Comm
             event(logging.WARNING, "settings", error=doubt)
     try:
         return command.body(options, settings)
-    except EXPECTED as error:
+    except OperatorError as error:
         log.complain(f"{made.prog}: {error}")
         return 1
     except KeyboardInterrupt:
@@ -98,45 +89,3 @@ def run(made: argparse.ArgumentParser, argv: Sequence[str] | None, command: Comm
         log.complain(f"{made.prog}: {type(error).__name__}: {error} (--log_level=DEBUG shows where)")
         event(logging.DEBUG, "broke off", trace=True)
         return 1
-
-
-def connect(settings: Config) -> Hsds:
-    """The cluster's HSDS with the configured login."""
-    return Hsds(settings.hsds_endpoint, settings.hs_username, settings.password, settings.tgt_bucket)
-
-
-def wait_for(what: Callable[[], None], settings: Config, stop: Stop, observer: Observer) -> bool:
-    """Call `what` until it raises none of the expected errors; False when told to stop first.
-
-    A pod that starts before its server, its inventory or its bucket waits and says for what. After `ready_timeout`
-    the last error is raised.
-    """
-    deadline = time.monotonic() + settings.ready_timeout
-    said, pause = "", 1.0
-    while not stop.requested:
-        observer.alive()
-        try:
-            what()
-            return True
-        except (InventoryError, SourceError, HsdsError) as error:
-            if time.monotonic() > deadline:
-                raise
-            if str(error) != said:
-                said = str(error)
-                event(logging.WARNING, "waiting", error=said)
-        stop.wait(pause)
-        pause = min(pause * 1.5, 10.0)
-    return False
-
-
-def open_inventory(hsds: Hsds, settings: Config) -> Inventory:
-    """The inventory that workers and the watcher write to. Raises InventoryError, Unavailable."""
-    hsds.expect_ready()
-    return Inventory.open(hsds, settings.inventory_domain)
-
-
-def open_source(settings: Config) -> Source:
-    """The source bucket, when it can be listed. Raises SourceError."""
-    source = Source(settings)
-    source.check()
-    return source

@@ -18,6 +18,7 @@ import botocore.utils
 from botocore.config import Config as ClientConfig
 
 from .config import Config
+from .errors import OperatorError
 from .prefetch import side_by_side
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"
 _GONE = {"404", "NoSuchKey", "NotFound"}
 
 
-class SourceError(Exception):
+class SourceError(OperatorError):
     """The source bucket cannot be read."""
 
 
@@ -109,7 +110,7 @@ class Source:
             return False
         return not self._config.src_suffix or key.endswith(self._config.src_suffix)
 
-    def look(self, key: str) -> SourceObject | None:
+    def head(self, key: str) -> SourceObject | None:
         """The object as it is now; None when it is gone. Raises SourceError."""
         try:
             head = self._client.head_object(Bucket=self.bucket, Key=key)
@@ -203,3 +204,10 @@ def inherited_env() -> dict[str, str]:
     """This process's environment without the variables that `child_env` decides."""
     decided = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_GATEWAY", "FSSPEC_S3")
     return {key: value for key, value in os.environ.items() if key not in decided}
+
+
+def open_source(settings: Config) -> Source:
+    """The source bucket, when it can be listed. Raises SourceError."""
+    source = Source(settings)
+    source.check()
+    return source

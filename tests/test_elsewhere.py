@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader.load.preflight import look
+from bucket_loader.load.preflight import preflight
 from tests.world import World
 
 ROWS = 2000
@@ -51,7 +51,7 @@ def refused(path: Path, fill: Callable[[h5py.File], None]) -> str:
     with h5py.File(path, "w") as file:
         fill(file)
     with h5py.File(path) as file:
-        return look(file).refusal
+        return preflight(file).load_problem
 
 
 @pytest.mark.parametrize("fill", [through_a_group, through_a_link, through_a_soft_link])

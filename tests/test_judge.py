@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucket_loader.causes import Cause
+from bucket_loader.check import hsdiff
 from bucket_loader.children.answer import Answer
-from bucket_loader.children.judge import Mode, Verdict, judge_diff, judge_load, judge_own
 from bucket_loader.children.supervise import Ending, Finished
+from bucket_loader.children.tool import answer_of
+from bucket_loader.load import hsload
+from bucket_loader.load.hsload import Mode
 from bucket_loader.log import printable
+from tests.attempts import Attempt, Verdict, attempt
 
 AT = "2026-11-22 14:35:52,217"
 CRASH = """\
@@ -23,6 +29,18 @@ ValueError: Unknown compression, expect one of the following values: ['blosclz',
 
 def ended(output: str, status: int = 0, ending: Ending = Ending.EXITED) -> Finished:
     return Finished(ending, status, 1.0, output.splitlines())
+
+
+def judge_load(run: Finished, mode: Mode, named: Sequence[str] = ()) -> Attempt:
+    return attempt(lambda: hsload.judge(run, mode, named))
+
+
+def judge_diff(run: Finished, named: Sequence[str] = ()) -> Attempt:
+    return attempt(lambda: hsdiff.judge(run, named))
+
+
+def judge_own(run: Finished) -> Attempt:
+    return attempt(lambda: answer_of(run))
 
 
 def test_a_quiet_load_is_good() -> None:
@@ -230,8 +248,7 @@ def test_the_verdict_of_our_own_comparison_is_not_in_its_words(reason: str, caus
     expected = Verdict.BAD if cause == "file" else Verdict.TRY_AGAIN
     for verdict in ("different", "trouble"):
         text = Answer(verdict, reason, cause).to_json()
-        answer, judged = judge_own(Finished(Ending.EXITED, 1, 1.0, [reason], text))
-        assert answer == Answer(verdict, reason, cause)
+        judged = judge_own(Finished(Ending.EXITED, 1, 1.0, [reason], text))
         assert judged.verdict is expected and judged.busy == (cause == "busy" and verdict == "trouble")
 
 
@@ -247,12 +264,12 @@ def test_a_number_in_a_difference_is_not_a_status() -> None:
         (Ending.KILLED, 11, Verdict.TRY_AGAIN, "was killed by signal 11 SIGSEGV"),
         (Ending.TOO_LONG, 15, Verdict.BAD, "took too long: ended after 9 s (load_time_limit)"),
         (Ending.TOO_MUCH, 15, Verdict.BAD, "printed too much: ended after 9 s (load_time_limit)"),
-        (Ending.CALLED_OFF, 15, Verdict.CALLED_OFF, "was called off with status 15"),
+        (Ending.CALLED_OFF, 15, Verdict.CALLED_OFF, ""),
     ],
 )
 def test_how_a_child_died(ending: Ending, status: int, verdict: Verdict, words: str) -> None:
     run = Finished(ending, status, 1.0, limit="9 s (load_time_limit)")
-    for judged in (judge_load(run, mode=Mode.LINK), judge_diff(run), judge_own(run)[1]):
+    for judged in (judge_load(run, mode=Mode.LINK), judge_diff(run), judge_own(run)):
         assert (judged.verdict, judged.reason) == (verdict, words)
         assert judged.limited == (verdict is Verdict.BAD), "another run, or mode, would come to the same end"
 
@@ -267,12 +284,12 @@ def test_a_tool_without_memory_is_not_run_again(kind: str) -> None:
         assert judged.verdict is Verdict.BAD and judged.limited
         assert judged.reason.startswith("ran out of memory: a child may have 900m (child_memory_limit); ")
     answered = Finished(Ending.EXITED, 2, 1.0, answer=Answer.of_error(MemoryError()).to_json(), memory="9m (x)")
-    assert judge_own(answered)[1].reason == "ran out of memory: a child may have 9m (x); MemoryError"
+    assert judge_own(answered).reason == "ran out of memory: a child may have 9m (x); MemoryError"
 
 
 def test_a_quiet_diff_passed() -> None:
     judged = judge_diff(ended(""))
-    assert (judged.verdict, judged.reason) == (Verdict.GOOD, "PASSED")
+    assert (judged.verdict, judged.reason) == (Verdict.GOOD, "")
 
 
 def test_256_differences_are_not_an_exit_status_of_0() -> None:
@@ -296,7 +313,7 @@ def test_a_crash_of_hsdiff_is_no_difference_and_is_said() -> None:
 @pytest.mark.parametrize(
     ("ending", "status", "text", "verdict", "reason"),
     [
-        (Ending.EXITED, 0, Answer("done").to_json(), Verdict.GOOD, "PASSED"),
+        (Ending.EXITED, 0, Answer("done").to_json(), Verdict.GOOD, ""),
         (Ending.EXITED, 1, Answer("different", "/d: 1").to_json(), Verdict.BAD, "/d: 1"),
         (Ending.KILLED, 11, Answer("different", "/d: 1").to_json(), Verdict.BAD, "/d: 1"),
         (Ending.EXITED, 0, "", Verdict.TRY_AGAIN, "a child ended with status 0 and left no answer: said"),
@@ -321,7 +338,7 @@ def test_a_crash_of_hsdiff_is_no_difference_and_is_said() -> None:
 def test_a_child_of_ours_is_judged_by_its_answer_else_by_its_end(
     ending: Ending, status: int, text: str, verdict: Verdict, reason: str
 ) -> None:
-    _, judged = judge_own(Finished(ending, status, 1.0, ["said"], text), "PASSED")
+    judged = judge_own(Finished(ending, status, 1.0, ["said"], text))
     assert (judged.verdict, judged.reason) == (verdict, reason)
 
 

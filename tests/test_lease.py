@@ -185,7 +185,7 @@ def test_each_answer_of_the_store_is_a_sign_of_life(world: World, monkeypatch: p
     seen: list[int] = []
     source = Source(world.config(), lambda: seen.append(1))
     source.check()
-    assert source.look("none.h5") is None
+    assert source.head("none.h5") is None
     assert len(seen) == 2
 
 

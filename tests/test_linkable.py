@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from bucket_loader.hdf5.file import objects
-from bucket_loader.load.linkable import _copied, _read_bytes, obstacle, refusal, swelling
+from bucket_loader.load.linkable import _copied, _read_bytes, copy_problem, link_problem, load_problem
 
 DATA = np.arange(2000, dtype="i4")
 TEXT = h5py.string_dtype()
 
 
-def told(path: Path, question: Callable[[str, h5py.h5d.DatasetID], str] = obstacle) -> list[str]:
+def told(path: Path, question: Callable[[str, h5py.h5d.DatasetID], str] = link_problem) -> list[str]:
     with h5py.File(path) as file:
         answers = [question(item.path, item.id) for item in objects(file) if item.kind == "dataset"]
     return list(filter(None, answers))
@@ -143,7 +143,7 @@ def test_types_layouts_and_chunks_that_cannot_be_linked(
 ) -> None:
     (line,) = told(make(tmp_path / "a.h5", fill))
     assert line.startswith("dataset /data ") and words in line
-    assert told(tmp_path / "a.h5", refusal) == []
+    assert told(tmp_path / "a.h5", load_problem) == []
 
 
 def test_chunks_of_a_usual_size_can_be_linked_however_many(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def external(file: h5py.File) -> None:
     ],
 )
 def test_data_in_other_files_is_refused(tmp_path: Path, fill: Callable[[h5py.File], object], words: str) -> None:
-    (line,) = told(make(tmp_path / "a.h5", fill), refusal)
+    (line,) = told(make(tmp_path / "a.h5", fill), load_problem)
     assert line == f"dataset /data {words}"
 
 
@@ -192,7 +192,7 @@ def test_a_dataset_of_which_hsds_would_make_a_huge_chunk(
     tmp_path: Path, shape: tuple[int, ...], maxshape: tuple[int | None, ...], chunks: tuple[int, ...], swells: bool
 ) -> None:
     path = make(tmp_path / "a.h5", lambda f: f.create_dataset("data", shape, "f8", maxshape=maxshape, chunks=chunks))
-    assert bool(told(path, swelling)) is swells
+    assert bool(told(path, copy_problem)) is swells
 
 
 def test_the_chunk_is_the_one_that_hsds_makes() -> None:

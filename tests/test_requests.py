@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bucket_loader.children.tool import Tools
+from bucket_loader.errors import CalledOff
 from bucket_loader.hsds import USER_AGENT
 from bucket_loader.inventory.model import Claim
 from bucket_loader.inventory.states import LOAD, State
+from bucket_loader.load.job import LoadJob
 from bucket_loader.local.servers import HsdsServer
-from bucket_loader.pod.jobs import LoadJob
 from bucket_loader.pod.servers import Servers
-from bucket_loader.pod.stop import CalledOff
 from bucket_loader.s3 import Source
 from tests import files
 from tests.proxy import lossy

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from bucket_loader.children.tool import KeepGoing
 from bucket_loader.hsds import Unavailable
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State
-from bucket_loader.pod.jobs import KeepGoing, LetGo
+from bucket_loader.pod.job import ReleaseSlot
 from bucket_loader.pod.slots import Slots
 from bucket_loader.pod.stop import Stop
 from bucket_loader.pod.worker import Worker
@@ -28,8 +29,8 @@ def test_a_slot_is_one_threads_until_it_lets_go() -> None:
     assert one.take(0)
     assert one.take(0), "who has it keeps it"
     assert not other.take(0)
-    one.let_go()
-    one.let_go()  # what is not held is not given twice
+    one.release()
+    one.release()  # what is not held is not given twice
     assert other.take(0)
     assert not one.take(0)
 
@@ -38,7 +39,7 @@ class Waiting:
     """A job that works, lets go, and then waits for what its test says."""
 
     work = LOAD
-    lets_go = True
+    overlaps_flush = True
 
     def __init__(self, flushed: threading.Event) -> None:
         self._flushed = flushed
@@ -47,7 +48,7 @@ class Waiting:
         self.most_at_work = 0
         self._lock = threading.Lock()
 
-    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
+    def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         with self._lock:
             self.at_work += 1
             self.most_at_work = max(self.most_at_work, self.at_work)
@@ -56,7 +57,7 @@ class Waiting:
         time.sleep(0.05)
         with self._lock:
             self.at_work -= 1
-        let_go()
+        release_slot()
         if second:
             self._flushed.set()
         assert self._flushed.wait(20), "the next row was not begun while this one was flushed"
@@ -95,7 +96,7 @@ def test_the_next_row_is_worked_on_while_one_is_flushed(world: World, inventory:
 
 def test_a_worker_that_ends_leaves_its_slot_to_others(world: World, inventory: Inventory) -> None:
     class Away(Waiting):
-        def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
+        def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
             raise Unavailable("the server is away")
 
     slots, stop = Slots(1), Stop(1)
@@ -158,11 +159,11 @@ def test_a_row_that_is_to_be_alone_waits_for_those_in_hand_and_nobody_begins_mea
         assert not third.take(0), "nobody is to claim a row now"
         with first.row(False, yes) as late:
             assert not late, "nor to begin one that was claimed meanwhile"
-        first.let_go()
+        first.release()
         assert not began.wait(0.3), "a row that is flushed is in hand, too"
     assert began.wait(5)
     assert not third.take(0)
-    second.let_go()
+    second.release()
     assert not third.take(0), "also while it is flushed"
     release.set()
     thread.join(5)
@@ -203,7 +204,7 @@ def test_no_two_are_alone_and_none_is_forgotten() -> None:
                     with lock:
                         assert in_hand[0] == 1 or not alone
                         in_hand[0] -= 1
-            slot.let_go()
+            slot.release()
         done.append(number)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]

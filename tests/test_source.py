@@ -42,13 +42,13 @@ def test_more_keys_than_a_page_holds(world: World) -> None:
 def test_an_object_as_it_is_now(world: World) -> None:
     world.put("a.h5", b"12345")
     source = Source(world.config())
-    found = source.look("a.h5")
+    found = source.head("a.h5")
     assert found is not None and (found.key, found.size) == ("a.h5", 5)
     assert found in [item for page in source.list_pages() for item in page], "HEAD and the listing say the same"
     world.put("a.h5", b"54321")
-    assert source.look("a.h5") != found
+    assert source.head("a.h5") != found
     world.delete("a.h5")
-    assert source.look("a.h5") is None
+    assert source.head("a.h5") is None
 
 
 def test_a_bucket_that_is_not_there(world: World) -> None:

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bucket_loader.children.judge import Judged, Verdict
+from bucket_loader.children.tool import KeepGoing
+from bucket_loader.errors import CalledOff, Retry
 from bucket_loader.hsds import Hsds, Unavailable
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State, Work
-from bucket_loader.pod.jobs import KeepGoing, LetGo, retry_or_fail
-from bucket_loader.pod.stop import CalledOff, Stop
-from bucket_loader.pod.worker import Step, Worker
+from bucket_loader.pod.job import ReleaseSlot
+from bucket_loader.pod.stop import Stop
+from bucket_loader.pod.worker import Step, Worker, outcome_of
 from bucket_loader.s3 import SourceObject
 from tests.proxy import lossy
 from tests.world import PASSWORD, USER, World
@@ -28,12 +29,12 @@ class Scripted:
     """A job whose runs are given."""
 
     work = LOAD
-    lets_go = False
+    overlaps_flush = False
 
     def __init__(self, *runs: Run) -> None:
         self._runs: Iterator[Run] = iter(runs)
 
-    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
+    def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         return next(self._runs)(claim, keep_going)
 
 
@@ -93,8 +94,8 @@ def test_an_error_that_nobody_foresaw_counts_as_an_attempt_and_the_worker_lives_
 def test_files_that_failed_together_are_not_tried_again_together(world: World, inventory: Inventory) -> None:
     claim = inventory.claim(LOAD, "pod-1", 60)
     assert claim is not None
-    crash = Judged(Verdict.TRY_AGAIN, 1, "a data node was restarted", 0)
-    waits = [retry_or_fail(claim, crash, world.config(retry_pause=60)).wait for _ in range(30)]
+    crash = Retry("a data node was restarted")
+    waits = [outcome_of(claim, crash, world.config(retry_pause=60)).wait for _ in range(30)]
     assert 60 <= min(waits) < 80 and 100 < max(waits) <= 120
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from ..config import Config
+from ..log import event
 from ..pod import process
-from ..pod.jobs import CheckJob
 from ..program import Command
+from .job import CheckJob
 
 EXAMPLES = """\
 examples:
@@ -17,6 +19,9 @@ examples:
 
 
 def diff(options: argparse.Namespace, settings: Config) -> int:
+    if settings.working_endpoint == settings.hsds_endpoint:
+        told = "one that loads nothing, in hsds_local, proves more: what loaded a file answers from memory"
+        event(logging.WARNING, "checks by the HSDS of hsds_endpoint", hint=told)
     return process.work(options, settings, CheckJob)
 
 

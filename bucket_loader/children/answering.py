@@ -13,10 +13,9 @@ from pathlib import Path
 
 import h5py
 
-from ..causes import cause_of
+from ..causes import Trouble, cause_of
 from ..hsds import HsdsError
 from ..log import complain
-from ..verify.report import Trouble
 from .answer import Answer
 
 _PACKAGE = __package__.partition(".")[0]

@@ -17,6 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
+from ..errors import OperatorError
 from . import answer, forkserver
 from .forkserver import WarmChild
 from .limits import Limits, apply_limits
@@ -68,7 +69,7 @@ class Finished:
         return f"{self.ending.value} with status {self.status}"
 
 
-class CommandNotFound(Exception):
+class CommandNotFound(OperatorError):
     """A configured command is neither beside this Python nor on PATH."""
 
 

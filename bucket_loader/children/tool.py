@@ -1,41 +1,49 @@
-"""The programs that work on one file: hsload and hsdiff, and our own. Their arguments, environment and limits."""
+"""The programs that work on one file, as children: their environment and limits, and what all of their ends mean.
+
+What a program of ours found is in its answer; hsload and hsdiff print it (`printed`).
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import hdf5plugin
 
+from ..causes import Cause
 from ..config import Config
-from ..load.preflight import Look
+from ..errors import CalledOff, Refused, Retry
+from ..log import clear_line
 from ..s3 import Source, inherited_env
-from . import answer, supervise
-from .judge import Judged, Mode, Verdict, judge_diff, judge_load, judge_look, judge_own
+from . import answer, printed, supervise
+from .answer import Answer
 from .limits import Budget, Limits
+from .supervise import Ending, Finished
 
 KeepGoing = Callable[[], bool]
-EXPLAIN_SECONDS = 300.0
 _PACKAGE = __package__.partition(".")[0]
 _CODE = Path(__file__).resolve().parent.parent.parent
-# with a filter of its own, hsload does not ask for bitshuffle, which it does even when told to ignore filters
-_LOAD_OPTIONS = {Mode.LINK: ["--link"], Mode.INGEST: [], Mode.UNFILTERED: ["--ignore-filters", "-z", "1"]}
-_LOAD_OPTIONS[Mode.VALUES] = ["--nodata", *_LOAD_OPTIONS[Mode.UNFILTERED]]
 
 
 class Tools:
-    """The two programs, set up for one HSDS and one source bucket. May be shared between threads."""
+    """hsload, hsdiff and our own programs, for one HSDS and one source bucket. May be shared between threads."""
 
     def __init__(self, config: Config, source: Source) -> None:
-        self._config, self._source = config, source
+        """Raises CommandNotFound."""
+        self.config, self.source = config, source
         self.hsload, self.hsdiff = supervise.find(config.hsload), supervise.find(config.hsdiff)
 
-    def _env(self, whole_file: bool) -> dict[str, str]:
-        config = self._config
-        env = inherited_env() | self._source.child_env(whole_file)
+    def within(self, budget: Budget, keep_going: KeepGoing) -> Children:
+        """The same for one load or one check: `budget` is the time of all its children together."""
+        return Children(self, budget, keep_going)
+
+    def env(self, whole_file: bool) -> dict[str, str]:
+        """The environment of a child; `whole_file`: it reads all of the source."""
+        config = self.config
+        env = inherited_env() | self.source.child_env(whole_file)
         # the login goes in here and not by the arguments, which every process of the machine can read
         login = {
             "HS_ENDPOINT": config.working_endpoint,
@@ -52,66 +60,86 @@ class Tools:
         env.setdefault("HDF5_PLUGIN_PATH", hdf5plugin.PLUGIN_PATH)
         return env
 
-    def load(self, key: str, domain: str, mode: Mode, budget: Budget, keep_going: KeepGoing) -> Judged:
-        """Load an object into a domain, which is replaced."""
-        named = [self._source.url(key), domain]
-        argv = [self.hsload, "--loglevel", "warning", *_LOAD_OPTIONS[mode], *named]
-        run = self._run(argv, self._env(whole_file=mode is not Mode.LINK), budget, keep_going)
-        return judge_load(run, mode, named)
+    def run(self, argv: Sequence[str], env: Mapping[str, str], budget: Budget, keep_going: KeepGoing) -> Finished:
+        limits = Limits(budget, self.config.child_memory_limit, self.config.child_output_limit)
+        return supervise.run(argv, env, limits, keep_going, _is_logged)
 
-    def diff(self, key: str, domain: str, budget: Budget, keep_going: KeepGoing) -> Judged:
-        """Compare an object with a domain."""
-        named = [self._source.url(key), domain]
-        argv = [self.hsdiff, "--loglevel", "error", *named]
-        return judge_diff(self._run(argv, self._env(whole_file=True), budget, keep_going), named)
 
-    def look(self, key: str, mode: Mode, budget: Budget, keep_going: KeepGoing) -> tuple[Look | None, Judged]:
-        """What a load in a mode has to know of an object; None when it could not be read, and how that came."""
-        limits = [
-            f"--max-chunk={self._config.max_chunk_size}",
-            f"--max-unwritten={self._config.max_unwritten_size}",
-        ]
-        arguments = [*limits, *([] if mode is Mode.LINK else ["--copied"]), self._source.url(key)]
-        return judge_look(self._own("load.preflight", arguments, False, budget, keep_going))
+@dataclass(frozen=True)
+class Children:
+    """The tools, for one load or one check."""
 
-    def explain(self, key: str, budget: Budget, keep_going: KeepGoing) -> str:
-        """Which object of a file hsload could not load, and why; an empty text when that is not known."""
-        # it reads values, which can be endless in a damaged file, and may not take what is left of hours for some words
-        own = Budget(min(EXPLAIN_SECONDS, budget.left), budget.setting)
-        told, judged = judge_own(self._own("load.diagnose", [self._source.url(key)], False, own, keep_going))
-        return told.reason if told and judged.verdict is Verdict.GOOD else ""
+    tools: Tools
+    budget: Budget
+    keep_going: KeepGoing
 
-    def repair(self, key: str, domain: str, mode: Mode, budget: Budget, keep_going: KeepGoing) -> Judged:
-        """Write the attributes that hsload spoils, the links that it leaves out, and in that mode all values."""
-        options = ["--values"] if mode is Mode.VALUES else []
-        arguments = [*options, self._source.url(key), domain]
-        _, judged = judge_own(self._own("load.repair", arguments, bool(options), budget, keep_going))
-        if judged.verdict in (Verdict.GOOD, Verdict.CALLED_OFF):
-            return judged
-        return replace(judged, reason=f"what hsload left out cannot be written: {judged.reason}")
+    def run(self, argv: Sequence[str], whole_file: bool) -> Finished:
+        """Run hsload or hsdiff."""
+        return self.tools.run(argv, self.tools.env(whole_file), self.budget, self.keep_going)
 
-    def verify(
-        self, key: str, domain: str, budget: Budget, keep_going: KeepGoing, after_hsdiff: bool = False
-    ) -> Judged:
-        """Compare an object with a domain in everything that a domain can hold, or in what a good hsdiff left out."""
-        options = (["--strict"] if self._config.strict_diff else []) + (["--after-hsdiff"] if after_hsdiff else [])
-        run = self._own("verify", [*options, self._source.url(key), domain], True, budget, keep_going)
-        return judge_own(run, "PASSED")[1]
+    def ask(self, module: str, arguments: Sequence[str], whole_file: bool = False) -> Answer:
+        """What a program of this package answers: a file that makes it crash or hang does no more harm in a child.
 
-    def _own(
-        self, module: str, arguments: list[str], whole_file: bool, budget: Budget, keep_going: KeepGoing
-    ) -> supervise.Finished:
-        """Run a module of this package as a child: a file that makes it crash or hang does no more harm there."""
-        env = self._env(whole_file)
+        Raises CalledOff, Refused, Retry.
+        """
+        env = self.tools.env(whole_file)
         # the child works in a folder of its own: a checkout that is not installed would not be found from there
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_CODE), env.get("PYTHONPATH")]))
         argv = [sys.executable, "-m", f"{_PACKAGE}.{module}", "--answer", answer.FILE, *arguments]
-        return self._run(argv, env, budget, keep_going)
+        return answer_of(self.tools.run(argv, env, self.budget, self.keep_going))
 
-    def _run(self, argv: list[str], env: dict[str, str], budget: Budget, keep_going: KeepGoing) -> supervise.Finished:
-        limits = Limits(budget, self._config.child_memory_limit, self._config.child_output_limit)
-        return supervise.run(argv, env, limits, keep_going, _is_logged)
+    def verify(self, key: str, domain: str, after_hsdiff: bool = False) -> None:
+        """Compare an object with a domain in everything that a domain can hold, or in what a good hsdiff left out.
+
+        Raises CalledOff, Refused where they differ, Retry.
+        """
+        options = ["--strict"] if self.tools.config.strict_diff else []
+        options += ["--after-hsdiff"] if after_hsdiff else []
+        self.ask("verify", [*options, self.tools.source.url(key), domain], whole_file=True)
 
 
 def _is_logged(line: str) -> bool:
     return line.startswith(("ERROR", "WARNING"))
+
+
+def answer_of(run: Finished) -> Answer:
+    """What a child of ours found or did. Raises CalledOff, and Refused or Retry for a failure or a difference."""
+    if run.ending in (Ending.EXITED, Ending.KILLED):
+        try:
+            told = Answer.from_json(run.answer)
+        except ValueError:
+            pass
+        else:
+            if told.verdict == "done":
+                return told
+            error = failure(run, told.cause, told.reason)
+            if isinstance(error, Retry) and told.verdict != "trouble":
+                error.busy = False  # a difference is one, whatever else was too busy to be read
+            raise error
+    expect_exit(run)
+    # a child that could not write its answer may find a better day
+    said = printed.telling(run.lines)
+    reason = f"a child ended with status {run.status} and left no answer"
+    raise Retry(clear_line(f"{reason}: {said}" if said else reason), run.status or 1)
+
+
+def expect_exit(run: Finished, errors: Sequence[str] = ()) -> None:
+    """Raise CalledOff, Refused or Retry for a child that did not exit by itself. `errors`: what it had logged."""
+    if run.ending is Ending.EXITED:
+        return
+    if run.ending is Ending.CALLED_OFF:
+        raise CalledOff
+    reason = clear_line(run.describe() + (f"; its last error: {errors[-1]}" if errors else ""))
+    if run.was_limited:
+        raise Refused(reason, run.status or 1, limited=True)
+    raise Retry(reason, run.status or 1)
+
+
+def failure(run: Finished, cause: Cause, reason: str) -> Refused | Retry:
+    """What a child that failed for such a cause is to its file."""
+    reason, status = clear_line(reason), run.status or 1
+    if cause == "memory":
+        # the same file takes as much the next time: three tries would be three times the harm
+        words = clear_line(f"ran out of memory: a child may have {run.memory}; {reason}")
+        return Refused(words, status, limited=True)
+    return Refused(reason, status) if cause == "file" else Retry(reason, status, busy=cause == "busy")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from ..causes import Cause, Caused, cause_of_status
-from ..verify.pairs import COLLECTIONS, Partners
-from ..verify.report import Trouble
+from ..causes import Cause, Caused, Trouble, cause_of_status
+from .file import Place
 
+COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}  # by the first letter of an object's id
 LINKS_PAGE = 1000
 ATTRIBUTES_PAGE = 100  # they come with their values
 _BATCH = 500  # objects that are asked for at once
@@ -22,6 +22,19 @@ _BATCH_BYTES = 8 << 20  # of such an answer; it takes ten times as much when it 
 # characters, and names: HSDS goes down each path from the root, a link at a time
 _BATCH_PATHS, _BATCH_STEPS = 1 << 20, 2500
 _PIECE = 1 << 20
+
+
+class Object(Protocol):
+    """An object by its id and by the path that leads to it."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def place(self) -> Place: ...
+
+
+P = TypeVar("P", bound=Object)
 
 
 class DomainReadError(Caused):
@@ -107,16 +120,16 @@ class Domain:
         """The object's JSON: "type", "shape", "creationProperties", "layout", "attributeCount", "linkCount"."""
         return self._ahead.get(identity) or self._json(_url(identity))
 
-    def batches(self, partners: Sequence[Partners], part: Literal["links", "attributes"]) -> Iterator[list[Partners]]:
-        """All partners, some hundred at a time, each after their objects were asked for with one request.
+    def batches(self, objects: Sequence[P], part: Literal["links", "attributes"]) -> Iterator[list[P]]:
+        """All objects, some hundred at a time, each time after one request has asked for them.
 
         One for each of 10,000 objects would take minutes. Until the next batch, `describe` and `links` or `attributes`
         know the answers. What does not come at once (one of them is broken, or is too much) is asked for by itself.
         """
         first, size, most = 0, _BATCH, _BATCH
-        while first < len(partners):
-            paths = _paths(partners[first : first + size])
-            batch = partners[first : first + len(paths)]
+        while first < len(objects):
+            paths = _paths(objects[first : first + size])
+            batch = objects[first : first + len(paths)]
             try:
                 self._ahead = self._at_once(batch, paths, part) if len(batch) > 1 else {}
             except AnswerTooLarge:
@@ -131,7 +144,7 @@ class Domain:
         self._ahead = {}
 
     def _at_once(
-        self, batch: Sequence[Partners], paths: Sequence[str], part: Literal["links", "attributes"]
+        self, batch: Sequence[Object], paths: Sequence[str], part: Literal["links", "attributes"]
     ) -> dict[str, dict[str, Any]]:
         wanted = {"links": "include_links", "attributes": "include_attrs"}[part]
         try:
@@ -286,11 +299,11 @@ def chunk_shape_from_json(item: dict[str, Any]) -> tuple[int, ...]:
     return tuple(dims) if isinstance(dims, list) else (dims,)
 
 
-def _paths(partners: Sequence[Partners]) -> list[str]:
-    """The whole paths of the first partners, as many as may be asked for at once, and one at least."""
+def _paths(objects: Sequence[Object]) -> list[str]:
+    """The whole paths of the first objects, as many as may be asked for at once, and one at least."""
     paths: list[str] = []
     size = steps = 0
-    for one in partners:
+    for one in objects:
         path = one.place.whole
         size, steps = size + len(path), steps + one.place.depth
         if paths and (size > _BATCH_PATHS or steps > _BATCH_STEPS):

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..hsds import Hsds, Unavailable
+from ..config import Config
+from ..hsds import Hsds, Unavailable, connect
 from .chunk_search import ChunkSearch, Side
 from .model import FRESH, UNCHECKED, Claim, Outcome, Row, ascii_line, new_token, source_values
 from .states import ACTIVE, State, Work, check_move
@@ -217,3 +218,10 @@ class Inventory(Table):
     def has_token(self, claim: Claim) -> bool:
         """Whether a claim's token is in its row still: also after its finish, until somebody else changes the state."""
         return claim.table_id == self.table_id and self.row(claim.row.index).token == claim.token
+
+
+def open_inventory(settings: Config) -> Inventory:
+    """The inventory that workers, the watcher and operators write to. Raises InventoryError, Unavailable."""
+    hsds = connect(settings)
+    hsds.expect_ready()
+    return Inventory.open(hsds, settings.inventory_domain)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .. import program
 from ..config import Config
+from ..hsds import connect
 from ..program import Command
 from .claims import Inventory
 
@@ -24,7 +24,7 @@ def add_options(made: argparse.ArgumentParser) -> None:
 
 
 def make(options: argparse.Namespace, settings: Config) -> int:
-    hsds = program.connect(settings)
+    hsds = connect(settings)
     hsds.expect_ready()
     domain = settings.inventory_domain
     if options.force and hsds.root_of(domain):

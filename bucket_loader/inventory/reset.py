@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .. import program, progress
+from .. import progress
 from ..config import Config
 from ..log import printable
 from ..program import Command
-from .claims import Inventory
+from .claims import Inventory, open_inventory
 from .model import Row
 from .states import ACTIVE, State
 
@@ -119,7 +119,7 @@ def reset(options: argparse.Namespace, settings: Config) -> int:
     if choice == Choice():
         print("nothing chosen: give --failed, --stuck, --checks or --key (see --help)", file=sys.stderr)
         return 2
-    inventory = program.open_inventory(program.connect(settings), settings)
+    inventory = open_inventory(settings)
     wanted, held = changes(inventory, choice, options.force)
     for line in describe(wanted, held):
         print(line)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import h5pyd
 import numpy as np
 
+from ..errors import OperatorError
 from ..hsds import Hsds, HsdsError, LoginRefused, NotFound, Unavailable
 from ..prefetch import in_order
 from ..s3 import SourceObject
@@ -47,7 +48,7 @@ _HELD = " | ".join(f"(state == {int(state)})" for state in sorted(ACTIVE))
 T = TypeVar("T", bound="Table")
 
 
-class InventoryError(Exception):
+class InventoryError(OperatorError):
     """The inventory cannot be used."""
 
 

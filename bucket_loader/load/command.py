@@ -6,8 +6,8 @@ import argparse
 
 from ..config import Config
 from ..pod import process
-from ..pod.jobs import LoadJob
 from ..program import Command
+from .job import LoadJob
 
 EXAMPLES = """\
 examples:

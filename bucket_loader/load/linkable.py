@@ -27,7 +27,7 @@ _UNSET = len("0:0:")  # of a chunk without data
 _PIECE_BYTES = 4 << 20  # what HSDS cuts a contiguous dataset into has fewer: its `max_chunk_size`
 
 
-def refusal(path: str, dataset: h5py.h5d.DatasetID) -> str:
+def load_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
     """Why a dataset cannot be loaded in any mode; an empty text when it can. Its data is in files out of reach."""
     properties = dataset.get_create_plist()
     if count := properties.get_external_count():
@@ -51,7 +51,7 @@ def is_copied(dataset: h5py.h5d.DatasetID) -> bool:
     return bool(form["class"] == "vlen" or form.get("length") == "variable")
 
 
-def obstacle(path: str, dataset: h5py.h5d.DatasetID) -> str:
+def link_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
     """Why a dataset could not be read through a link; an empty text when it can, or when it is copied anyway."""
     if is_copied(dataset):
         return ""
@@ -99,7 +99,7 @@ def _read_bytes(shape: tuple[int, ...], item: int) -> int:
     return last + math.prod(pieces) * item
 
 
-def unkept(path: str, dataset: h5py.h5d.DatasetID) -> str:
+def filter_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
     """Why a dataset would be lost when it is copied with its filters; an empty text when it would not.
 
     HSDS 0.9.4 writes chunks with shuffle and without gzip unshuffled, and unshuffles them when it reads: all is right
@@ -141,7 +141,7 @@ def _chunks(path: str, dataset: h5py.h5d.DatasetID, properties: h5py.h5p.PropDCI
 def _as_they_lie(
     path: str, dataset: h5py.h5d.DatasetID, chunk: tuple[int, ...], shape: tuple[int, ...], filters: list[str]
 ) -> str:
-    """Look at each chunk's place in the file, which costs what hsload reads as well."""
+    """Preflight at each chunk's place in the file, which costs what hsload reads as well."""
     item = dataset.get_type().get_size()
     raw = math.prod(chunk) * item
     merged = _merged(chunk, shape, item)
@@ -181,7 +181,7 @@ def _merged(chunk: tuple[int, ...], shape: tuple[int, ...], item: int) -> tuple[
     return tuple(out)
 
 
-def swelling(path: str, dataset: h5py.h5d.DatasetID, limit: int = 128 << 20) -> str:
+def copy_problem(path: str, dataset: h5py.h5d.DatasetID, limit: int = 128 << 20) -> str:
     """Why a dataset cannot be copied; an empty text when it can.
 
     HSDS 0.9.4 gives a dataset with small chunks larger ones, and takes for a dimension that can grow to a limit the

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..hdf5.domain import COLLECTIONS
 from ..hsds import Hsds, HsdsError, NotFound
-from ..verify.pairs import COLLECTIONS
 
 BATCH = 500  # objects that one request asks for
 BATCH_STEPS = 2500  # names: HSDS goes down each path from the root, a link at a time

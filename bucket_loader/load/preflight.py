@@ -20,7 +20,7 @@ from ..children.answer import Answer
 from ..children.answering import answered, open_source, parser
 from ..hdf5.file import Item, attribute_names, attributes, decode, objects, reading
 from ..log import clear_line, printable
-from .linkable import is_copied, obstacle, refusal, swelling, unkept
+from .linkable import copy_problem, filter_problem, is_copied, link_problem, load_problem
 from .object_counts import Counts
 from .oversize import (
     MAX_DEPTH,
@@ -32,7 +32,7 @@ from .oversize import (
     too_many_members,
     too_much_unwritten,
 )
-from .repair import spoiled
+from .repair import needs_repair
 from .unlike import source_elsewhere, torn, turned
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
@@ -40,19 +40,19 @@ _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen: why the file cannot be loaded at all (`refusal`), linked, or copied; empty when it can.
+class Preflight:
+    """Why a file cannot be loaded at all (`load_problem`), linked, or copied; empty when it can.
 
-    `unkept`: why a copy has to leave out the filters. `spoiled` is the number of attributes and links to write again,
-    `levels` the sum of the depths of all objects, `chunks` how many a copy has to write.
+    `filter_problem`: why a copy has to leave out the filters. `needs_repair` is the number of attributes and links to
+    write again, `levels` the sum of the depths of all objects, `chunks` how many a copy has to write.
     """
 
     counts: Counts
-    refusal: str = ""
-    obstacle: str = ""
-    swelling: str = ""
-    spoiled: int = 0
-    unkept: str = ""
+    load_problem: str = ""
+    link_problem: str = ""
+    copy_problem: str = ""
+    needs_repair: int = 0
+    filter_problem: str = ""
     levels: int = 0
     chunks: int = 0
 
@@ -67,15 +67,15 @@ class Look:
         return {name: clear_line(value) if isinstance(value, str) else value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Look:
+    def from_json(cls, fields: Mapping[str, Any]) -> Preflight:
         """Raises TypeError or KeyError for anything else than what `to_json` made."""
         return cls(**{**fields, "counts": Counts(**fields["counts"])})
 
 
-def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()) -> Look:  # noqa: B008 - frozen
+def preflight(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()) -> Preflight:  # noqa: B008 - frozen
     """Walk through a file's objects; reads their headers and no values.
 
-    Without `linked`, it does not read where each chunk lies, and tells no obstacle. What is refused is walked no
+    Without `linked`, it does not read where each chunk lies, and tells no link_problem. What is refused is walked no
     further: it may have been made to be endless.
     """
     numbers = dict.fromkeys(asdict(Counts()), 0)
@@ -93,26 +93,26 @@ def look(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()
             # first of all: what is refused for its number is not to be listed
             if refused := too_many_members(path, item.link_count + count):
                 break
-            again += sum(1 for _ in spoiled(item.id)) + item.to_root
+            again += sum(1 for _ in needs_repair(item.id)) + item.to_root
             refused = _unnameable(item) or _turned(item)
             if item.kind == "dataset" and not refused:
                 unwritten.add(item.id)
                 refused = (
-                    refusal(path, item.id)
+                    load_problem(path, item.id)
                     or _elsewhere(path, item.id)
                     or too_large_a_chunk(path, item.id, limits.chunk)
                     or too_much_unwritten(path, unwritten.size, limits.unwritten)
                 )
                 if linked and not refused:
                     # what is copied although links are wanted is copied with its filters
-                    hindered = hindered or (unkept if is_copied(item.id) else obstacle)(path, item.id)
-                lost = lost or unkept(path, item.id)
-                swells = swells or swelling(path, item.id, limits.chunk) or torn(path, item.id)
+                    hindered = hindered or (filter_problem if is_copied(item.id) else link_problem)(path, item.id)
+                lost = lost or filter_problem(path, item.id)
+                swells = swells or copy_problem(path, item.id, limits.chunk) or torn(path, item.id)
                 if swells and is_copied(item.id):
                     refused = refused or swells
         if refused:
             break
-    return Look(Counts(**numbers), refused, hindered, swells, again, lost, levels, unwritten.chunks)
+    return Preflight(Counts(**numbers), refused, hindered, swells, again, lost, levels, unwritten.chunks)
 
 
 def _turned(item: Item) -> str:
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def find() -> Answer:
         with open_source(told.source) as file:
-            return Answer("done", content=look(file, not told.copied, limits).to_json())
+            return Answer("done", content=preflight(file, not told.copied, limits).to_json())
 
     answer = answered(told.answer, find)
     if answer.verdict == "done" and not told.answer:

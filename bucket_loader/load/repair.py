@@ -18,16 +18,17 @@ import h5py
 from ..children.answer import Answer
 from ..children.answering import answered, open_source, parser
 from ..hdf5 import types
+from ..hdf5.domain import COLLECTIONS
 from ..hdf5.file import Identifier, attribute_values, attributes, encode, key_of, links, shape_of
 from ..hdf5.types import Type
 from ..hsds import Hsds
 from ..verify import Domain
 from ..verify.compare import pair_up
-from ..verify.pairs import COLLECTIONS, Objects, Partners
+from ..verify.pairs import Objects, Partners
 from .copy_values import copy_values
 
 
-def spoiled(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]:
+def needs_repair(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]:
     """The attributes of an object that have to be written again: name, id and type."""
     for name, attribute in attributes(obj):
         kind = attribute.get_type()
@@ -58,7 +59,7 @@ def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
 
 
 def repair(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int:
-    """Write every spoiled attribute and every missing hard link of a domain; returns how many.
+    """Write every needs_repair attribute and every missing hard link of a domain; returns how many.
 
     Raises HsdsError or Trouble.
     """
@@ -72,7 +73,7 @@ def repair(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int
                 hsds.request("PUT", path, domain.path, json_body={"id": identity})
                 count += 1
     for partners in everyone:
-        for name, attribute, form in spoiled(partners.place.open(source)):
+        for name, attribute, form in needs_repair(partners.place.open(source)):
             value = attribute_values(attribute, form, ())[0]
             path = f"{_url(partners)}/attributes/{quote(name, safe='')}"
             body = written(form, value, pairs) | {"shape": []}

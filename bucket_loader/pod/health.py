@@ -20,6 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from ..errors import OperatorError
 from ..log import logger
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _HERE = str(Path(__file__).parent.parent)
 _REQUEST_SECONDS = 10.0  # for a client to send its request
 
 
-class PortTaken(Exception):
+class PortTaken(OperatorError):
     """The configured port cannot be listened on."""
 
 

@@ -6,22 +6,17 @@ importing this module. What has not been counted yet is not shown: an autoscaler
 
 from __future__ import annotations
 
-import time
-
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from .. import __version__
 from ..inventory.states import CHECK, LOAD, Work
-from ..watch.backlog import Census
-from ..watch.watcher import Pass
 from .health import Pulse
 from .observer import Ending, Observer
 
 PREFIX = "bucket_loader"
 # a small file takes a second or two, a large one hours: load_time_limit is 6 hours
 FILE_SECONDS = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600)
-_CHANGES = ("added", "refused", "changed", "vanished", "returned", "duplicates")
 
 
 class Metrics(Observer):
@@ -90,41 +85,3 @@ class WorkerMetrics(Metrics):
 
     def away(self) -> None:
         self._away.inc()
-
-
-class WatcherMetrics(Metrics):
-    """What the watcher tells, about the bucket and about the whole inventory."""
-
-    def __init__(self, pulse: Pulse) -> None:
-        super().__init__(pulse)
-        self._rows = self._gauge("rows", "Rows of the inventory.", "state")
-        self._row_bytes = self._gauge("row_bytes", "Bytes of the source files of these rows.", "state")
-        self._oldest = self._gauge("oldest_waiting_seconds", "How long the oldest waiting row has waited.", "work")
-        self._counted = self._gauge("counted_timestamp_seconds", "When the rows were counted.")
-        self._listed = self._gauge("listed_objects", "Objects that the last whole scan of the bucket listed.")
-        self._scans = self._counter("scans_total", "Whole scans of the bucket.")
-        self._errors = self._counter("scan_errors_total", "Scans that broke off.")
-        self._scanned = self._gauge("last_scan_timestamp_seconds", "When the last whole scan ended.")
-        self._scan_seconds = self._gauge("last_scan_seconds", "How long the last whole scan took.")
-        self._changes = self._counter("changes_total", "Rows that the scans added or changed.", "change")
-        for change in _CHANGES:
-            self._changes.labels(change)
-
-    def scanned(self, done: Pass, seconds: float) -> None:
-        self._scans.inc()
-        self._listed.set(done.listed)
-        self._scanned.set(time.time())
-        self._scan_seconds.set(seconds)
-        for change in _CHANGES:
-            self._changes.labels(change).inc(getattr(done, change))
-
-    def broke_off(self) -> None:
-        self._errors.inc()
-
-    def counted(self, census: Census) -> None:
-        for state, rows in census.rows.items():
-            self._rows.labels(state.name.lower()).set(rows)
-            self._row_bytes.labels(state.name.lower()).set(census.bytes[state])
-        for work, seconds in census.oldest.items():
-            self._oldest.labels(work.name).set(seconds)
-        self._counted.set(time.time())

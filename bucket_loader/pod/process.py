@@ -1,4 +1,4 @@
-"""What a pod's process does: wait for the servers, then watch the bucket, or work in as many threads as are set."""
+"""What a pod's process does: wait for its servers, then work in as many threads as are set."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import argparse
 import logging
 import threading
 import time
-from dataclasses import asdict
+from collections.abc import Callable
 
-from .. import program
 from ..children import forkserver
 from ..children.tool import Tools
 from ..config import Config
-from ..hsds import HsdsError
+from ..errors import OperatorError
 from ..inventory.claims import Inventory
 from ..inventory.table import InventoryError
 from ..log import event
-from ..s3 import Source, SourceError
-from ..watch import backlog
-from ..watch.watcher import Watcher
+from ..s3 import Source, open_source
 from .health import Pulse, served
-from .jobs import CheckJob, LoadJob
-from .metrics import WatcherMetrics, WorkerMetrics
+from .job import JobType
+from .metrics import WorkerMetrics
+from .observer import Observer
 from .servers import Servers
 from .slots import Slots
 from .stop import Stop
@@ -34,7 +32,7 @@ def add_options(made: argparse.ArgumentParser) -> None:
     how.add_argument("--once", action="store_true", help="end after one row")
 
 
-def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
+def work(options: argparse.Namespace, settings: Config, job: JobType) -> int:
     """Work until told to stop (or by --drain, --once until done).
 
     The exit status is 0, or 1 when a worker ended by an error that nobody foresaw.
@@ -44,15 +42,12 @@ def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | Chec
         Stop(settings.shutdown_grace).on_signals() as stop,
         served(settings.metrics_port, metrics.pulse, metrics.registry),
     ):
-        if job is CheckJob and settings.working_endpoint == settings.hsds_endpoint:
-            told = "one that loads nothing, in hsds_local, proves more: what loaded a file answers from memory"
-            event(logging.WARNING, "checks by the HSDS of hsds_endpoint", hint=told)
         tools = Tools(settings, Source(settings))
         forkserver.get_ready()
         opened: list[Inventory] = []
 
         def ready() -> None:
-            servers = Servers(settings, program.open_source(settings))
+            servers = Servers(settings, open_source(settings))
             servers.check()
             if not servers.cluster.exists(settings.tgt_folder):
                 raise InventoryError(
@@ -61,7 +56,7 @@ def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | Chec
                 )
             opened[:] = [Inventory.open(servers.cluster, settings.inventory_domain)]
 
-        if not program.wait_for(ready, settings, stop, metrics):
+        if not wait_for(ready, settings, stop, metrics):
             return 0
         slots, count = Slots(settings.workers), _threads(options, settings, job)
         workers = []
@@ -83,11 +78,11 @@ def work(options: argparse.Namespace, settings: Config, job: type[LoadJob | Chec
     return 1 if broken else 0
 
 
-def _threads(options: argparse.Namespace, settings: Config, job: type[LoadJob | CheckJob]) -> int:
+def _threads(options: argparse.Namespace, settings: Config, job: JobType) -> int:
     """How many workers: two for each slot, where one may load while the other waits for what it loaded."""
     if options.once:
         return 1
-    return 2 * settings.workers if job.lets_go else settings.workers
+    return 2 * settings.workers if job.overlaps_flush else settings.workers
 
 
 def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: WorkerMetrics) -> int:
@@ -118,47 +113,25 @@ def _run_threads(workers: list[Worker], options: argparse.Namespace, metrics: Wo
     return len(errors)
 
 
-def watch(options: argparse.Namespace, settings: Config) -> int:
-    """Scan the bucket until told to stop, with `watchdog_sleep_time` between two passes; the exit status.
+def wait_for(what: Callable[[], None], settings: Config, stop: Stop, observer: Observer) -> bool:
+    """Call `what` until it raises none of the expected errors; False when told to stop first.
 
-    A pass that breaks off, because a server is away or refuses, is said and made again.
+    A pod that starts before its server, its inventory or its bucket waits and says for what. After `ready_timeout`
+    the last error is raised.
     """
-    metrics = WatcherMetrics(Pulse(settings.stuck_after))
-    with (
-        Stop(settings.shutdown_grace).on_signals() as stop,
-        served(settings.metrics_port, metrics.pulse, metrics.registry) as port,
-    ):
-        opened: list[tuple[Watcher, Inventory]] = []
-
-        def ready() -> None:
-            source = program.open_source(settings)
-            inventory = program.open_inventory(program.connect(settings), settings)
-            opened[:] = [(Watcher(source, inventory, settings.domains, metrics), inventory.clone())]
-
-        if not program.wait_for(ready, settings, stop, metrics):
-            return 0
-        watcher, counted = opened[0]
-        if port is not None:
-            count = threading.Thread(
-                target=backlog.keep, args=(counted, metrics.counted, stop), name="census", daemon=True
-            )
-            count.start()
-        while not stop.requested:
-            began = time.monotonic()
-            try:
-                done = watcher.scan()
-            except (SourceError, HsdsError, InventoryError) as error:
-                if options.once:
-                    raise
-                metrics.broke_off()
-                event(logging.WARNING, "scan broke off", error=error)
-            else:
-                metrics.scanned(done, time.monotonic() - began)
-                level = logging.INFO if done.news else logging.DEBUG
-                counts = {name: count or None for name, count in asdict(done).items()}
-                event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
-            if options.once:
-                break
-            metrics.alive(rest=settings.watchdog_sleep_time)
-            stop.wait(settings.watchdog_sleep_time)
-    return 0
+    deadline = time.monotonic() + settings.ready_timeout
+    said, pause = "", 1.0
+    while not stop.requested:
+        observer.alive()
+        try:
+            what()
+            return True
+        except OperatorError as error:
+            if time.monotonic() > deadline:
+                raise
+            if str(error) != said:
+                said = str(error)
+                event(logging.WARNING, "waiting", error=said)
+        stop.wait(pause)
+        pause = min(pause * 1.5, 10.0)
+    return False

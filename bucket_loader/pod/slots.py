@@ -1,7 +1,7 @@
 """How many files a pod works on at once, while it has more threads than that, and which one is worked on alone.
 
 A thread that runs a tool has one of the pod's slots. One that only waits for a server (a flush takes a few tenths of a
-second) lets go of it, and another thread claims the next row meanwhile. So the tools never stand still for a flush, and
+second) releases it, and another thread claims the next row meanwhile. So the tools never stand still for a flush, and
 no more of them run at once than are configured: each takes memory.
 
 A file whose worker died may be what killed it, together with all others in that process. It is worked on alone: while
@@ -52,7 +52,7 @@ class Slot:
                 slots.free -= 1
         return self._held
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Give it to another thread; nothing happens where it is not held."""
         slots = self._slots
         with slots.changed:

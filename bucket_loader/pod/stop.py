@@ -10,10 +10,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class CalledOff(Exception):
-    """The work was called off: the process is stopping, or another worker has the row."""
-
-
 class Stop:
     """Whether to stop, and how soon. Shared by the threads of a process."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from enum import Enum
 from functools import partial
 
-from ..children.judge import Judged, Verdict
 from ..config import Config
+from ..errors import AttemptFailed, CalledOff, Retry
 from ..hsds import HsdsError, Unavailable
 from ..inventory.claims import Inventory
 from ..inventory.model import Claim, Outcome
@@ -17,11 +18,11 @@ from ..inventory.states import State
 from ..inventory.table import InventoryError
 from ..log import Phase, bind, bound, event, phases, timed
 from ..s3 import SourceError
-from .jobs import Job, retry_or_fail
+from .job import Job
 from .lease import Lease, Watched
 from .observer import Ending, Observer
 from .slots import Slot, Slots
-from .stop import CalledOff, Stop
+from .stop import Stop
 
 SHORTEST_PAUSE = 0.5  # of a worker that found nothing; it doubles up to watchdog_sleep_time
 LONGEST_OUTAGE_PAUSE = 30.0
@@ -34,6 +35,16 @@ class Step(Enum):
     WORKED = "worked"
     IDLE = "idle"
     AWAY = "a server is away"
+
+
+def outcome_of(claim: Claim, failure: AttemptFailed, config: Config) -> Outcome:
+    """What becomes of a row after a failed attempt: another one after a growing pause, or the end."""
+    work = claim.work
+    if isinstance(failure, Retry) and claim.attempt < config.max_attempts:
+        # by chance: files that one crash of their server hit would meet again, and fail with the one that caused it
+        wait = config.retry_pause * 2 ** (claim.attempt - 1) * random.uniform(1, 2)
+        return Outcome(work.ready, failure.status, failure.reason, wait=wait)
+    return Outcome(work.failed, failure.status, failure.reason)
 
 
 class Worker:
@@ -62,7 +73,7 @@ class Worker:
         try:
             self._work(drain, once)
         finally:
-            self._slot.let_go()
+            self._slot.release()
 
     def _work(self, drain: bool, once: bool) -> None:
         pause = SHORTEST_PAUSE
@@ -118,7 +129,7 @@ class Worker:
                     return self._work_on(claim, lease)
             # the stop came, or the wish of another row to be alone, while the claim was on its way: to begin what may
             # have to be broken off would be a load for nothing
-            self._slot.let_go()
+            self._slot.release()
             self._release(claim, "not begun")
             return Step.WORKED
 
@@ -168,14 +179,16 @@ class Worker:
         if claim.taken_over and not self._inventory.mark_alone(claim):
             raise CalledOff
         try:
-            return self._job.run(claim, partial(self._goes_on, lease), self._slot.let_go)
+            return self._job.run(claim, partial(self._goes_on, lease), self._slot.release)
         except (CalledOff, Unavailable, SourceError):
             raise
+        except AttemptFailed as failure:
+            return outcome_of(claim, failure, config)
         except Exception as error:
             # whatever a file does, the worker lives on; it counts as an attempt
             event(logging.DEBUG, f"{claim.work.name} broke off", trace=True)
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            return retry_or_fail(claim, Judged(Verdict.TRY_AGAIN, 1, reason, 0), config)
+            return outcome_of(claim, Retry(reason), config)
 
     def _nothing_left(self) -> bool:
         """Whether no row waits for this work, now or after a pause, and none is in it."""

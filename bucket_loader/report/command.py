@@ -10,8 +10,8 @@ from pathlib import Path
 import shtab
 from rich.console import Console
 
-from .. import program
 from ..config import Config
+from ..hsds import connect
 from ..inventory.claims import Inventory
 from ..program import Command
 from ..progress import busy
@@ -78,7 +78,7 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
     if options.json and (options.summary or options.watch or options.csv or options.html):
         print("--json goes with rows and with --failed", file=sys.stderr)
         return 2
-    inventory = Inventory.open(program.connect(settings), settings.inventory_domain, any_columns=True)
+    inventory = Inventory.open(connect(settings), settings.inventory_domain, any_columns=True)
     console, title = Console(), settings.inventory_domain
     chosen = Selection(
         frozenset(LABELS[name] for name in options.state or LABELS),

@@ -13,8 +13,9 @@ with `strict` a note is a difference. A **trouble** is something that could not 
 
 from __future__ import annotations
 
+from ..causes import Trouble
 from ..hdf5.domain import Domain
 from .compare import verify
-from .report import Difference, Report, Trouble
+from .report import Difference, Report
 
 __all__ = ["Difference", "Domain", "Report", "Trouble", "verify"]

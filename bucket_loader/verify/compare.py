@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 
 import h5py
 
-from ..causes import cause_of
+from ..causes import Trouble, cause_of
 from ..hdf5 import types
 from ..hdf5.domain import Domain, DomainReadError
 from .attributes import compare_attributes
 from .dataset import compare_dataset
 from .mismatches import record_mismatches
 from .pairs import Objects, Partners
-from .report import LimitReached, Recorder, Report, Trouble
+from .report import LimitReached, Recorder, Report
 from .selections import Reading
 from .sides import Sides
 from .tree import Tree

@@ -7,9 +7,8 @@ from typing import Any
 
 import h5py
 
+from ..hdf5.domain import COLLECTIONS
 from ..hdf5.file import Key, Place, key_of
-
-COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}  # by the first letter of an object's id
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..causes import Cause, Caused
+from ..causes import Cause, Trouble
 from ..log import printable
 
 NOTE_LIMIT = 200  # notes kept word for word; a file with 1,000 space-padded strings says one thing 1,000 times
-
-
-class Trouble(Caused):
-    """The comparison could not be made."""
 
 
 class LimitReached(Exception):

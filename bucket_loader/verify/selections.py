@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..causes import cause_of
+from ..causes import Trouble, cause_of
 from ..hdf5 import types, values
 from ..hdf5.domain import AnswerTooLarge, DomainReadError
 from ..hdf5.file import Dataset, blocks, halves
 from ..hdf5.values import Array, Pair, Undecodable
 from .elements import compare_elements
 from .pairs import Partners
-from .report import Trouble
 from .sides import Sides
 
 VARIABLE_BYTES = 256  # a guess for one element that varies in size, until some have been seen

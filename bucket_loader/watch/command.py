@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import threading
+import time
+from dataclasses import asdict
 
+from ..config import Config
+from ..hsds import HsdsError
+from ..inventory.claims import Inventory, open_inventory
+from ..inventory.table import InventoryError
+from ..log import event
 from ..pod import process
+from ..pod.health import Pulse, served
+from ..pod.stop import Stop
 from ..program import Command
+from ..s3 import SourceError, open_source
+from . import backlog
+from .metrics import WatcherMetrics
+from .watcher import Watcher
 
 EXAMPLES = """\
 examples:
@@ -18,4 +33,50 @@ def add_options(made: argparse.ArgumentParser) -> None:
     made.add_argument("--once", action="store_true", help="make one scan, then end")
 
 
-COMMAND = Command("Add the files of the source bucket to the inventory.", EXAMPLES, add_options, process.watch)
+def watch(options: argparse.Namespace, settings: Config) -> int:
+    """Scan the bucket until told to stop, with `watchdog_sleep_time` between two passes; the exit status.
+
+    A pass that breaks off, because a server is away or refuses, is said and made again.
+    """
+    metrics = WatcherMetrics(Pulse(settings.stuck_after))
+    with (
+        Stop(settings.shutdown_grace).on_signals() as stop,
+        served(settings.metrics_port, metrics.pulse, metrics.registry) as port,
+    ):
+        opened: list[tuple[Watcher, Inventory]] = []
+
+        def ready() -> None:
+            source = open_source(settings)
+            inventory = open_inventory(settings)
+            opened[:] = [(Watcher(source, inventory, settings.domains, metrics), inventory.clone())]
+
+        if not process.wait_for(ready, settings, stop, metrics):
+            return 0
+        watcher, counted = opened[0]
+        if port is not None:
+            count = threading.Thread(
+                target=backlog.keep, args=(counted, metrics.counted, stop), name="census", daemon=True
+            )
+            count.start()
+        while not stop.requested:
+            began = time.monotonic()
+            try:
+                done = watcher.scan()
+            except (SourceError, HsdsError, InventoryError) as error:
+                if options.once:
+                    raise
+                metrics.broke_off()
+                event(logging.WARNING, "scan broke off", error=error)
+            else:
+                metrics.scanned(done, time.monotonic() - began)
+                level = logging.INFO if done.news else logging.DEBUG
+                counts = {name: count or None for name, count in asdict(done).items()}
+                event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
+            if options.once:
+                break
+            metrics.alive(rest=settings.watchdog_sleep_time)
+            stop.wait(settings.watchdog_sleep_time)
+    return 0
+
+
+COMMAND = Command("Add the files of the source bucket to the inventory.", EXAMPLES, add_options, watch)

@@ -111,7 +111,7 @@ class Known:
         self._last_pages, self._pages = self._pages, {}
 
     def compare(self, page: Sequence[SourceObject]) -> tuple[list[int], list[tuple[int, int, int]]]:
-        """Look up a page of a listing, and note what was seen.
+        """Preflight up a page of a listing, and note what was seen.
 
         Returns the places in the page of what is not known; and (place, row, fingerprint) of each object that needs a
         closer look, because it changed or was missing.

@@ -15,18 +15,21 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bucket_loader.children import forkserver, supervise
-from bucket_loader.children.judge import Judged, Mode, Verdict
 from bucket_loader.children.limits import Budget, Limits
 from bucket_loader.children.supervise import Finished
-from bucket_loader.children.tool import KeepGoing, Tools
+from bucket_loader.children.tool import Children, KeepGoing, Tools
+from bucket_loader.load import hsload, steps
+from bucket_loader.load.hsload import Mode
+from bucket_loader.load.preflight import Preflight
 from bucket_loader.s3 import Source
+from tests.attempts import Attempt, Verdict, attempt
 from tests.faults.drill import children
 from tests.fuzz.damage import Case
 from tests.fuzz.structures import Seed
@@ -66,9 +69,9 @@ class Tally:
     cases: int = 0
     largest: tuple[int, str] = (0, "")  # bytes of memory of a child, and the cases at that time
 
-    def add(self, case: str, step: str, judged: Judged, outcome: str) -> None:
+    def add(self, case: str, step: str, attempted: Attempt, seconds: float, outcome: str) -> None:
         self.outcomes[step, outcome] += 1
-        self.slow = sorted([*self.slow, (judged.seconds, case, step, judged.reason)], reverse=True)[:10]
+        self.slow = sorted([*self.slow, (seconds, case, step, attempted.reason)], reverse=True)[:10]
 
 
 class _Watched(Tools):
@@ -80,9 +83,12 @@ class _Watched(Tools):
         super().__init__(config, Source(config))
         self.last = threading.local()
 
-    def _run(self, argv: list[str], env: dict[str, str], budget: Budget, keep_going: KeepGoing) -> Finished:
-        self.last.run = super()._run(argv, env, budget, keep_going)
-        return self.last.run
+    def run(self, argv: Sequence[str], env: Mapping[str, str], budget: Budget, keep_going: KeepGoing) -> Finished:
+        self.last.run = run = super().run(argv, env, budget, keep_going)
+        return run
+
+    def children(self) -> Children:
+        return self.within(budget(), _always)
 
 
 class Runner:
@@ -164,7 +170,7 @@ class Runner:
             if name not in self._domains:
                 key, domain = f"{name}/good.h5", f"{self._world.folder}{name}"
                 self._put(key, self._seeds[name].body)
-                loaded = self._tools.load(key, domain, Mode.INGEST, budget(), _always)
+                loaded = attempt(lambda: hsload.load(self._tools.children(), key, domain, Mode.INGEST))
                 good = loaded.verdict is Verdict.GOOD and self._verify(key, domain).verdict is Verdict.GOOD
                 self._domains[name] = domain if good else ""
             return self._domains[name]
@@ -173,35 +179,33 @@ class Runner:
         self._client.put_object(Bucket=self._world.bucket, Key=key, Body=body)
 
     def _preflight(self, case: Case, key: str) -> bool:
-        """Look at a file in both modes; False when it cannot even be opened, as every other child would say again."""
-        looks = []
+        """Preflight in both modes; False for a file that cannot be opened, as every other child would say again."""
+        found: list[Preflight] = []
 
-        def look(mode: Mode) -> Judged:
-            seen, judged = self._tools.look(key, mode, budget(), _always)
-            looks.append(seen)
-            return judged
+        def look(mode: Mode) -> Attempt:
+            return attempt(lambda: found.append(steps.preflight(self._tools.children(), key, mode)))
 
         judged = self._step(case, "look, link", lambda: look(Mode.LINK))
         if judged and "cannot be read: Unable to synchronously open file" in judged.reason:
             return False
         self._step(case, "look, ingest", lambda: look(Mode.INGEST))
         with self._lock:
-            if any(seen and not seen.refusal for seen in looks):
+            if any(not seen.load_problem for seen in found):
                 self.tally.readable.append(str(case))
-            elif not any(looks):
+            elif not found:
                 self.tally.broken.append(str(case))
         return True
 
-    def _explained(self, key: str) -> Judged:
+    def _explained(self, key: str) -> Attempt:
         """It only ever adds to a reason: it says something or nothing."""
-        said = self._tools.explain(key, budget(), _always)
+        said = steps.diagnose(self._tools.children(), key)
         run = self._tools.last.run
-        return Judged(Verdict.GOOD if not run.status else Verdict.BAD, run.status, said or "nothing", run.seconds)
+        return Attempt(Verdict.GOOD if not run.status else Verdict.BAD, run.status, said or "nothing")
 
-    def _verify(self, key: str, domain: str) -> Judged:
-        return self._tools.verify(key, domain, budget(), _always)
+    def _verify(self, key: str, domain: str) -> Attempt:
+        return attempt(lambda: self._tools.children().verify(key, domain))
 
-    def _step(self, case: Case, name: str, act: Callable[[], Judged]) -> Judged | None:
+    def _step(self, case: Case, name: str, act: Callable[[], Attempt]) -> Attempt | None:
         """Do one thing as a worker does it, and look at what comes of it."""
         began = time.monotonic()
         try:
@@ -222,7 +226,7 @@ class Runner:
         if len(judged.reason) > LONGEST_REASON or not judged.reason.isprintable() or _TRACE in judged.reason:
             self._found(case, name, f"a reason of several lines, or too long: {judged.reason[:300]!r}")
         with self._lock:
-            self.tally.add(str(case), name, judged, outcome(run, judged))
+            self.tally.add(str(case), name, judged, run.seconds, outcome(run, judged))
         return judged
 
     def _prove(self, case: Case) -> None:
@@ -241,11 +245,11 @@ class Runner:
             self.tally.findings.append(Finding(str(case), step, what))
 
 
-def outcome(run: Finished, judged: Judged) -> str:
+def outcome(run: Finished, attempted: Attempt) -> str:
     """What came of a child, in a word or two."""
     if run.ending is not supervise.Ending.EXITED:
         return f"{run.ending.value} {run.status}" if run.ending is supervise.Ending.KILLED else run.ending.value
-    return {Verdict.GOOD: "good", Verdict.BAD: "said no", Verdict.TRY_AGAIN: "said to try again"}[judged.verdict]
+    return attempted.verdict.value
 
 
 @dataclass(frozen=True)

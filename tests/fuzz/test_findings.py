@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from bucket_loader.children import tool
 from bucket_loader.children.answer import Answer
 from bucket_loader.children.limits import Budget
 from bucket_loader.children.tool import Tools
 from bucket_loader.hdf5.file import maxshape_of
+from bucket_loader.load import steps
 from bucket_loader.s3 import Source
 from tests.world import World
 
@@ -75,11 +75,12 @@ def test_what_makes_a_reason_better_may_not_take_the_time_of_a_load(
 ) -> None:
     for name, value in world.servers.s3.env().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(tool, "EXPLAIN_SECONDS", 2.0)
+    monkeypatch.setattr(steps, "DIAGNOSE_SECONDS", 2.0)
     world.put("endless.h5", endless_text())
     config = world.config()
     began = time.monotonic()
-    said = Tools(config, Source(config)).explain("endless.h5", Budget(120, "load_time_limit"), lambda: True)
+    children = Tools(config, Source(config)).within(Budget(120, "load_time_limit"), lambda: True)
+    said = steps.diagnose(children, "endless.h5")
     assert said == "" and time.monotonic() - began < 60
 
 
@@ -97,4 +98,7 @@ def test_a_link_to_a_name_that_is_not_utf8_is_refused(tmp_path: Path, kind: str)
         links = group.id.links
         links.create_soft(b"link", b"/caf\xe9") if kind == "soft" else links.create_external(b"link", b"f", b"/caf\xe9")
     answer, _ = looked_at(made.getvalue(), tmp_path)
-    assert answer.content["refusal"] == "link link of /g leads to a name that is not UTF-8: hsload would write another"
+    assert (
+        answer.content["load_problem"]
+        == "link link of /g leads to a name that is not UTF-8: hsload would write another"
+    )

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from bucket_loader.children.tool import KeepGoing
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.model import Claim, Outcome
 from bucket_loader.inventory.states import LOAD, State
 from bucket_loader.pod import worker
-from bucket_loader.pod.jobs import KeepGoing, LetGo
+from bucket_loader.pod.job import ReleaseSlot
 from bucket_loader.pod.stop import Stop
 from bucket_loader.pod.worker import Worker
 from bucket_loader.s3 import SourceObject
@@ -27,9 +28,9 @@ class Good:
     """A job that asks whether it still has its row, and is done."""
 
     work = LOAD
-    lets_go = False
+    overlaps_flush = False
 
-    def run(self, claim: Claim, keep_going: KeepGoing, let_go: LetGo) -> Outcome:
+    def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         return Outcome(State.LOADED if keep_going() else State.NEW, 0, mode="link")
 
 

@@ -10,7 +10,7 @@ from h5pyd._apps.utillib import load_file
 
 from bucket_loader.hsds import Hsds
 from bucket_loader.load.object_counts import Counts, count, crawl, of_domain
-from bucket_loader.load.preflight import look
+from bucket_loader.load.preflight import preflight
 from bucket_loader.load.repair import main
 from tests.verify.conftest import BUCKET, PASSWORD, USER
 from tests.verify.samples import low_level
@@ -23,7 +23,7 @@ def hsds(verify_servers):
 
 def test_a_good_copy_has_as_many_of_each_as_its_file(base_file, base_domains, hsds):
     with h5py.File(base_file) as file:
-        expected = look(file).counts
+        expected = preflight(file).counts
     for name in base_domains.values():
         assert of_domain(hsds, name)[1] == expected
         one_by_one = crawl(hsds, name, hsds.root_of(name))  # HSDS hands out up to 500 objects at once
@@ -55,7 +55,7 @@ def test_an_object_that_is_linked_to_and_not_there_is_notcounted(verify_servers,
 
 def test_scalar_references_and_enums_are_written_again(verify_servers, hsds, tmp_path, monkeypatch):
     colours = h5py.enum_dtype({"RED": 0, "GREEN": 7}, ">u2")
-    path = tmp_path / "spoiled.h5"
+    path = tmp_path / "needs_repair.h5"
     with h5py.File(path, "w") as file:
         file["a/data"] = np.arange(3)
         file["type"] = np.dtype("f4")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from h5pyd._apps.hsdiff import diff_file
 
-from bucket_loader.children.judge import Verdict
+from bucket_loader.check.job import CheckJob
 from bucket_loader.children.tool import Tools
 from bucket_loader.config import Config
 from bucket_loader.local.servers import program
-from bucket_loader.pod.jobs import CheckJob
 from bucket_loader.pod.servers import Servers
 from bucket_loader.s3 import Source
+from tests.attempts import Verdict, attempt
 from tests.verify.conftest import BUCKET, PASSWORD, USER
 from tests.verify.samples import COLOURS, write_quiet
 from tests.verify.test_mutations import attribute, copy, drop, drop_attribute, link, names, put, put_member, remake
@@ -116,7 +116,7 @@ def compared(verify_servers, monkeypatch):
         )
         source = Source(config)
         job = CheckJob(config, Servers(config, source), Tools(config, source))
-        return job._compare("compared.h5", domain, lambda: True)
+        return attempt(lambda: job.compare("compared.h5", domain, lambda: True))
 
     return compare
 

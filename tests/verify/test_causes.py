@@ -19,14 +19,15 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bucket_loader.causes import Cause, cause_of
+from bucket_loader.children import tool
 from bucket_loader.children.answer import Answer
 from bucket_loader.children.answering import answered, open_source
-from bucket_loader.children.judge import Verdict, judge_own
 from bucket_loader.children.supervise import Ending, Finished
 from bucket_loader.hsds import HsdsError, Unavailable
 from bucket_loader.local.servers import free_port
 from bucket_loader.verify import Domain, Trouble, verify
 from bucket_loader.verify.__main__ import answer_of
+from tests.attempts import Verdict, attempt
 from tests.s3_proxy import proxy_before
 from tests.verify.conftest import BUCKET, PASSWORD, USER, VerifyServers
 
@@ -154,6 +155,7 @@ def test_a_difference_fails_a_check_whatever_names_and_values_a_file_has(
             assume(False)
     with closing(verify_servers.domain(where)) as copy, h5py.File(path, "r") as source:
         answer = answered(None, lambda: answer_of(verify(source, copy)))
-    _, judged = judge_own(Finished(Ending.EXITED, 1, 1.0, [name, text], answer.to_json()))
+    run = Finished(Ending.EXITED, 1, 1.0, [name, text], answer.to_json())
+    judged = attempt(lambda: tool.answer_of(run))
     assert answer.verdict == "different", answer
     assert (judged.verdict, judged.busy) == (Verdict.BAD, False)

@@ -1,0 +1,45 @@
+"""The steps of a load that are programs of ours, each in a child: preflight, diagnosis, repair."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..children.limits import Budget
+from ..children.tool import Children
+from ..errors import AttemptFailed, Refused, Retry
+from .hsload import Mode
+from .preflight import Preflight
+
+DIAGNOSE_SECONDS = 300.0
+
+
+def preflight(children: Children, key: str, mode: Mode) -> Preflight:
+    """What a load in a mode has to know of an object. Raises CalledOff, Refused, Retry."""
+    config = children.tools.config
+    limits = [f"--max-chunk={config.max_chunk_size}", f"--max-unwritten={config.max_unwritten_size}"]
+    copied = [] if mode is Mode.LINK else ["--copied"]
+    answer = children.ask("load.preflight", [*limits, *copied, children.tools.source.url(key)])
+    return Preflight.from_json(answer.content)
+
+
+def diagnose(children: Children, key: str) -> str:
+    """Which object of a file hsload could not load, and why; an empty text when that is not known. Raises CalledOff."""
+    # it reads values, which can be endless in a damaged file, and may not take what is left of hours for some words
+    budget = Budget(min(DIAGNOSE_SECONDS, children.budget.left), children.budget.setting)
+    try:
+        return replace(children, budget=budget).ask("load.diagnose", [children.tools.source.url(key)]).reason
+    except AttemptFailed:
+        return ""
+
+
+def repair(children: Children, key: str, domain: str, mode: Mode) -> None:
+    """Write the attributes that hsload spoils, the links that it leaves out, and in VALUES all values.
+
+    Raises CalledOff, Refused, Retry.
+    """
+    options = ["--values"] if mode is Mode.VALUES else []
+    try:
+        children.ask("load.repair", [*options, children.tools.source.url(key), domain], whole_file=bool(options))
+    except (Refused, Retry) as failure:
+        failure.reason = f"what hsload left out cannot be written: {failure.reason}"
+        raise

@@ -1,0 +1,46 @@
+"""What a worker does with a claimed row, as the worker sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..children.tool import KeepGoing, Tools
+from ..config import Config
+from ..errors import CalledOff
+from ..inventory.model import Claim, Outcome
+from ..inventory.states import Work
+from .servers import Servers
+
+ReleaseSlot = Callable[[], None]
+
+
+class Job(Protocol):
+    """A kind of work: a load, or a check.
+
+    `run` returns what it found, and raises what interrupts it: `Refused` and `Retry` for what stands in the way of this
+    file, `CalledOff`, and `Unavailable` or `SourceError` while a server is away: the row is released then. It may
+    release its slot when its tools are done and it only waits for servers; `overlaps_flush` says whether it does.
+    """
+
+    work: Work
+    overlaps_flush: bool
+
+    def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome: ...
+
+
+class JobType(Protocol):
+    """The class of a job."""
+
+    overlaps_flush: bool
+
+    def __call__(self, config: Config, servers: Servers, tools: Tools) -> Job: ...
+
+
+def end_if_called_off(keep_going: KeepGoing) -> None:
+    """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is deleted.
+
+    A process that was paused past its lease goes on where it was, without knowing, and the domain may be theirs.
+    """
+    if not keep_going():
+        raise CalledOff
