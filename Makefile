@@ -1,6 +1,7 @@
 # Needs python3 (3.10+), make and a shell; everything else goes into .venv, from requirements.lock.
 #   make demo             the whole job on this machine, with sample files
 #   make demo FILES=DIR   the same with your own HDF5 files
+#   make quick            tests that need no server, in seconds
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
@@ -27,10 +28,10 @@ FUZZ_SECONDS ?= 1200
 FUZZ_SEED ?= $(shell date +%Y%m%d)
 CASE ?=
 
-.PHONY: help setup demo test check corpus compatibility faults fuzz e2e screens browser bench bench-scale lint lock clean
+.PHONY: help setup demo quick test check corpus compatibility faults fuzz e2e screens browser bench bench-scale lint lock clean
 
 help:
-	@sed -n '2,13s/^# *//p' Makefile
+	@sed -n '2,14s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -48,6 +49,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/python -m bucket_loader.local.demo $(if $(FILES),"$(FILES)")
 
+# what needs no server, for who edits
+quick: $(READY)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit
+
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -60,12 +65,12 @@ check: lint test
 
 # all public files in both modes, where they are beside the checkout
 corpus: $(READY)
-	@timeout 7200 $(BIN)/python -m pytest -m corpus -s tests/test_corpus.py
+	@timeout 7200 $(BIN)/python -m pytest -m corpus -s tests/servers/test_corpus.py
 
 # docs/compatibility.md and docs/mutations.md, from a real run that takes an hour; FILES=DIR for other files
 compatibility: $(READY)
 	@$(BIN)/python -m bucket_loader.local.compatibility --output docs/compatibility.md "$(or $(FILES),../shared/corpus)"
-	@$(BIN)/python -m tests.verify.mutation_table >docs/mutations.md
+	@$(BIN)/python -m tests.mutation_table >docs/mutations.md
 
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)

@@ -1,11 +1,17 @@
-"""Real servers for the tests: one S3 server, the cluster's HSDS, a loader's and a differ's own, once per run."""
+"""Real servers for the tests, once per run: S3, the cluster's HSDS, a loader's and a differ's own; one for copies."""
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from bucket_loader.log import LIBRARIES, logger
+from tests.copies import VerifyServers, started
+from tests.samples import write_base
 from tests.world import Servers, World
 
 
@@ -19,3 +25,31 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 def world(servers: Servers, request: pytest.FixtureRequest) -> World:
     """A source bucket, a target folder and an inventory of this test's own."""
     return World.make(servers, request.node.name)
+
+
+@pytest.fixture(scope="session")
+def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyServers]:
+    with started(tmp_path_factory.mktemp("verify-servers")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.h5"
+    write_base(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def base_domains(verify_servers: VerifyServers, base_file: Path) -> dict[str, str]:
+    return {mode: verify_servers.load(base_file, mode) for mode in ("link", "ingest")}
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """A place for log lines; the loggers are afterwards as before."""
+    loggers = [logger, *map(logging.getLogger, LIBRARIES)]
+    before = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
+    yield io.StringIO()
+    for one, handlers, level, propagate in before:
+        one.handlers[:], one.level, one.propagate = handlers, level, propagate

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tests.verify.samples import fixed, low_level
+from tests.samples import fixed, low_level
 
 TEXT = h5py.string_dtype()
 Fill = Callable[[h5py.File], object]

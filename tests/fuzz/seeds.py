@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.fuzz.structures import Seed, without_times
 from tests.odd_files import ODD, TEXT
-from tests.verify.samples import RECORD, records
+from tests.samples import RECORD, records
 from tests.world import ROOT
 
 CORPUS = ROOT.parent / "shared" / "corpus"

@@ -16,9 +16,9 @@ import pytest
 from bucket_loader.hsds import Hsds, HsdsError
 from bucket_loader.load.object_counts import of_domain
 from bucket_loader.verify import Domain, Report, Trouble, verify
+from tests.copies import BUCKET, PASSWORD, USER, started
 from tests.fuzz.answers import GONE, STRANGE, Answer, Replay, changed, material, places, served
 from tests.odd_files import TEXT
-from tests.verify.conftest import BUCKET, PASSWORD, USER, started
 
 EXAMPLES = int(os.environ.get("FUZZ_ANSWERS", "100"))
 

@@ -1,0 +1,73 @@
+"""Domains made of files by hsload's own code, in-process, on one S3 server and one HSDS."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import h5pyd
+from h5pyd._apps.utillib import load_file
+
+from bucket_loader.local.servers import HsdsServer, S3Server
+from bucket_loader.verify import Domain, Report, verify
+
+USER, PASSWORD, BUCKET = "admin", "pass-word", "meta"
+
+
+@dataclass
+class VerifyServers:
+    s3: S3Server
+    hsds: HsdsServer
+
+    def load(self, path: Path, mode: str) -> str:
+        """Load a file as "link" or "ingest" and return the domain; what hsload raises is raised."""
+        self.s3.client().upload_file(str(path), "src", path.name)
+        name = f"/home/admin/{mode}-{path.name}"
+        uri = f"s3://src/{path.name}" if mode == "link" else None
+        load_file(h5py.File(path, "r"), self.open(name, "w"), dataload=mode, s3path=uri)
+        return name
+
+    def open(self, name: str, mode: str) -> h5pyd.File:
+        return h5pyd.File(
+            name, mode, endpoint=self.hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET, use_cache=False
+        )
+
+    def domain(self, name: str) -> Domain:
+        return Domain(self.hsds.endpoint, name, USER, PASSWORD, BUCKET, timeout=(5, 30))
+
+    def verify(self, path: Path, name: str, **options) -> Report:
+        with closing(self.domain(name)) as domain, h5py.File(path, "r") as source:
+            return verify(source, domain, **options)
+
+    def env(self) -> dict[str, str]:
+        """The environment of the command."""
+        return (
+            dict(os.environ)
+            | self.s3.env()
+            | {
+                "HS_ENDPOINT": self.hsds.endpoint,
+                "HS_USERNAME": USER,
+                "HS_PASSWORD": PASSWORD,
+                "HS_BUCKET": BUCKET,
+                "FSSPEC_S3": json.dumps({"endpoint_url": self.s3.endpoint}),
+            }
+        )
+
+
+@contextmanager
+def started(root: Path) -> Iterator[VerifyServers]:
+    with S3Server(root) as s3:
+        s3.make_bucket(BUCKET)
+        s3.make_bucket("src")
+        # a chunk that cannot be decoded is tried 8 times over 13 s by default
+        with HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, settings={"dn_max_retries": 2}) as hsds:
+            for folder in ("/home/", "/home/admin/"):
+                h5pyd.Folder(
+                    folder, mode="w", endpoint=hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET
+                ).close()
+            yield VerifyServers(s3, hsds)

@@ -1,0 +1,417 @@
+"""The Kubernetes part without a cluster: manifests against the API's schemas, names that agree, the scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import BaseModel, ConfigDict, Field
+
+from bucket_loader import __version__
+from bucket_loader.children import supervise
+from bucket_loader.config import KEYS, Config
+from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS
+from bucket_loader.pod.health import Pulse
+from bucket_loader.watch import backlog
+from bucket_loader.watch.metrics import WatcherMetrics
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = {"load": "hsds-bucket-loader", "diff": "hsds-bucket-diff", "watch": "hsds-bucket-watch"}
+# the oldest version whose sidecars are on by default, and the newest that the schemas know
+VERSIONS = ("1.29", ".".join(kubernetes_validate.latest_version().split(".")[:2]))
+# what is not a setting of ours but read by boto3, in our containers and in HSDS's
+AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+METRICS_PORT = "9464"
+LOADER_CONFIG, LOADER_SECRET, AWS_SECRET = "hsds-bucket-loader-config", "hs-loader-keys", "aws-auth-keys"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HSDS_CONFIGS = {"hsds-config", "hsds-override"}  # as HSDS's own installation names them
+
+Manifest = dict[str, Any]
+
+
+def manifests(role: str) -> list[Manifest]:
+    return list(yaml.safe_load_all((ROOT / f"k8s_{role}_deployment.yml").read_text()))
+
+
+def deployment(role: str) -> Manifest:
+    return next(item for item in manifests(role) if item["kind"] == "Deployment")
+
+
+def pod(role: str) -> Manifest:
+    return deployment(role)["spec"]["template"]["spec"]
+
+
+def containers(role: str) -> dict[str, Manifest]:
+    spec = pod(role)
+    return {item["name"]: item for item in (*spec.get("initContainers", ()), *spec["containers"])}
+
+
+def references(role: str, kind: str) -> Iterator[tuple[str, str, bool]]:
+    """Name, key and whether it may be missing, of each Secret's or ConfigMap's key that becomes a variable."""
+    for container in containers(role).values():
+        for variable in container["env"]:
+            ref = variable.get("valueFrom", {}).get(kind)
+            if ref:
+                yield ref["name"], ref["key"], ref.get("optional", False)
+
+
+def variables(container: Manifest) -> dict[str, Manifest]:
+    return {variable["name"]: variable for variable in container["env"]}
+
+
+def size(text: str) -> int:
+    units = {"k": 2**10, "m": 2**20, "g": 2**30, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+    match = re.fullmatch(r"(\d+)([A-Za-z]+)", text)
+    assert match, text
+    return int(match[1]) * units[match[2]]
+
+
+# -- manifests ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("role", ROLES)
+def test_manifests_are_what_the_api_takes(role: str, version: str) -> None:
+    for manifest in manifests(role):
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_are_those_of_the_original(role: str) -> None:
+    made = deployment(role)
+    name = ROLES[role]
+    assert made["metadata"]["name"] == name
+    # a selector cannot be changed later: with more than this, `kubectl apply` over an older deployment is refused
+    assert made["spec"]["selector"]["matchLabels"] == {"app": name}
+    labels = made["spec"]["template"]["metadata"]["labels"]
+    assert labels["app"] == name
+    assert labels["app.kubernetes.io/component"] == role
+    assert [item["name"] for item in pod(role)["containers"]] == [role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_image_and_labels_carry_the_version(role: str) -> None:
+    assert {item["image"] for item in containers(role).values()} == {f"hdfgroup/hsds-bucket-loader:{__version__}"}
+    for metadata in (deployment(role)["metadata"], deployment(role)["spec"]["template"]["metadata"]):
+        assert metadata["labels"]["app.kubernetes.io/version"] == __version__
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_pods_pass_the_restricted_security_standard(role: str) -> None:
+    spec = pod(role)
+    context = spec["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    for container in containers(role).values():
+        assert container["securityContext"] == {
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"name": "scratch", "mountPath": "/tmp"} in container["volumeMounts"]
+    scratch = next(item for item in spec["volumes"] if item["name"] == "scratch")
+    assert scratch["emptyDir"]["sizeLimit"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_container_has_requests_and_limits(role: str) -> None:
+    for container in containers(role).values():
+        resources = container["resources"]
+        assert set(resources["requests"]) == set(resources["limits"]) == {"cpu", "memory"}
+        assert size(resources["requests"]["memory"]) <= size(resources["limits"]["memory"])
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_children_fit_into_their_container(role: str) -> None:
+    fields = Config.model_fields
+    parents = 200 << 20  # the worker, and the process that forks
+    wanted = fields["workers"].default * fields["child_memory_limit"].default + parents
+    assert wanted <= size(containers(role)[role]["resources"]["limits"]["memory"])
+    output = fields["workers"].default * fields["child_output_limit"].default
+    scratch = next(item for item in pod(role)["volumes"] if item["name"] == "scratch")
+    assert output <= size(scratch["emptyDir"]["sizeLimit"]) / 2
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_there_is_time_to_give_a_row_back(role: str) -> None:
+    grace = pod(role)["terminationGracePeriodSeconds"]
+    assert grace >= Config.model_fields["shutdown_grace"].default + supervise.TERM_SECONDS + 5
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_services_of_the_namespace_do_not_set_variables(role: str) -> None:
+    assert pod(role)["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_own_hsds_starts_first_and_in_order(role: str) -> None:
+    dn, sn = pod(role)["initContainers"]
+    assert (dn["name"], sn["name"]) == ("dn", "sn")
+    for node in (dn, sn):
+        # what makes a sidecar of an init container: the next one starts when this one's startup probe passes
+        assert node["restartPolicy"] == "Always"
+        assert "READY" in node["startupProbe"]["exec"]["command"][2]
+
+
+def test_own_hsds_of_loaders_and_differs_is_the_same() -> None:
+    pairs = zip(pod("load")["initContainers"], pod("diff")["initContainers"], strict=True)
+    for loader, differ in pairs:
+        # a loader's is patient with a store that is slow to take what it writes; a differ's writes nothing, and would
+        # only be slow to say that a chunk cannot be read
+        assert variables(loader).pop("DN_MAX_RETRIES")["value"] == "10"
+        assert "DN_MAX_RETRIES" not in variables(differ)
+        # a differ's must see what other pods replaced, a loader's reads what it wrote itself
+        for node, settings in ((loader, LOADER_SETTINGS), (differ, POD_SETTINGS)):
+            expires = str(settings["metadata_mem_cache_expire"])
+            assert variables(node)["METADATA_MEM_CACHE_EXPIRE"]["value"] == expires
+            own = ("DN_MAX_RETRIES", "METADATA_MEM_CACHE_EXPIRE")
+            node["env"] = [item for item in node["env"] if item["name"] not in own]
+        assert {**loader, "resources": None} == {**differ, "resources": None}
+    assert "initContainers" not in pod("watch")
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_ports_agree(role: str) -> None:
+    dn, sn = pod(role)["initContainers"]
+    dn_port, sn_port = (node["ports"][0]["containerPort"] for node in (dn, sn))
+    for node in (dn, sn):
+        assert f"--dn_urls=http://localhost:{dn_port}" in node["command"]
+        port = node["ports"][0]
+        assert node["startupProbe"]["exec"]["command"][-1] == str(port["containerPort"])
+        assert node["livenessProbe"]["httpGet"]["port"] == port["name"]
+    assert yaml.safe_load((ROOT / "config.yml").read_text())["hsds_local"] == f"http://localhost:{sn_port}"
+    assert hsds_defaults()["sn_port"] == sn_port
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_caches_fit_into_the_data_nodes_memory(role: str) -> None:
+    dn = containers(role)["dn"]
+    env = {name: variable.get("value") for name, variable in variables(dn).items()}
+    caches = size(env["METADATA_MEM_CACHE_SIZE"]) + size(env["CHUNK_MEM_CACHE_SIZE"])
+    assert caches < size(dn["resources"]["limits"]["memory"]) / 2
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_no_other_pod_reaches_the_own_hsds_but_every_one_the_metrics(role: str) -> None:
+    policy = next(item for item in manifests(role) if item["kind"] == "NetworkPolicy")
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"app": ROLES[role]}
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    (port,) = containers(role)[role]["ports"]
+    assert policy["spec"]["ingress"] == [{"ports": [{"port": port["name"], "protocol": "TCP"}]}]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_probes_ask_where_the_program_listens(role: str) -> None:
+    worker = containers(role)[role]
+    (port,) = worker["ports"]
+    assert variables(worker)["METRICS_PORT"]["value"] == str(port["containerPort"]) == METRICS_PORT
+    assert port["containerPort"] not in (5101, 6101)
+    for name in ("startupProbe", "livenessProbe"):
+        assert worker[name]["httpGet"] == {"path": "/healthz", "port": port["name"]}
+    # what is silent for less than `stuck_after` is never restarted; the probes decide how soon after it
+    liveness = worker["livenessProbe"]
+    assert liveness["periodSeconds"] * liveness["failureThreshold"] < Config.model_fields["stuck_after"].default
+    assert f"The manifests say {METRICS_PORT} (METRICS_PORT)" in (ROOT / "config.yml").read_text()
+
+
+def test_a_call_that_ends_by_itself_is_no_hang() -> None:
+    """S3 clients try five times, connect for up to 10 s and read for up to 60 s: nothing else here waits so long."""
+    longest_call = 5 * (10 + 60)
+    assert Config.model_fields["stuck_after"].default > longest_call + 60
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_a_drained_node_takes_some_pods_and_is_never_held_up(role: str) -> None:
+    budget = next(item for item in manifests(role) if item["kind"] == "PodDisruptionBudget")
+    assert budget["spec"]["selector"]["matchLabels"] == {"app": ROLES[role]}
+    # of one pod, rounded up, one; with minAvailable, a node with the only loader could not be drained
+    assert budget["spec"]["maxUnavailable"].endswith("%")
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_a_number_of_pods_that_was_scaled_outlives_the_next_apply(role: str) -> None:
+    assert "replicas" not in deployment(role)["spec"]
+    assert deployment("watch")["spec"]["replicas"] == 1
+
+
+def test_the_guides_pod_monitor_finds_all_pods() -> None:
+    guide = (ROOT / "docs" / "kubernetes.md").read_text()
+    (block,) = re.findall(r"(?:^    .*\n)*^    kind: PodMonitor\n(?:^    .*\n)*", guide, re.MULTILINE)
+    spec = yaml.safe_load(block)["spec"]
+    for role in ROLES:
+        labels = deployment(role)["spec"]["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
+        assert spec["podMetricsEndpoints"] == [{"port": containers(role)[role]["ports"][0]["name"]}]
+
+
+# -- scaling with the backlog ------------------------------------------------------------------------------------------
+
+
+class Strict(BaseModel):
+    """Fields of KEDA's ScaledObject, by its definition of 2.20.2 (config/crd/bases/keda.sh_scaledobjects.yaml)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Target(Strict):
+    name: str = Field(min_length=1)
+
+
+class MetricsApi(Strict):
+    """What its metrics-api trigger reads; all values of a trigger are text."""
+
+    url: str
+    format: str
+    valueLocation: str
+    targetValue: str = Field(pattern=r"^\d+$")
+
+
+class Trigger(Strict):
+    type: str = Field(pattern="^metrics-api$")
+    name: str
+    metadata: MetricsApi
+
+
+class ScaledObjectSpec(Strict):
+    scaleTargetRef: Target
+    minReplicaCount: int = Field(ge=0)
+    maxReplicaCount: int = Field(ge=1)
+    pollingInterval: int = Field(ge=1)
+    cooldownPeriod: int = Field(ge=0)
+    triggers: list[Trigger] = Field(min_length=1)
+
+
+def scaled_objects() -> dict[str, ScaledObjectSpec]:
+    found = list(yaml.safe_load_all((ROOT / "k8s_autoscale.yml").read_text()))
+    for item in found:
+        assert (item["apiVersion"], item["kind"]) == ("keda.sh/v1alpha1", "ScaledObject")
+    return {item["metadata"]["name"]: ScaledObjectSpec.model_validate(item["spec"]) for item in found}
+
+
+def test_loaders_and_differs_scale_to_zero_and_back() -> None:
+    found = scaled_objects()
+    assert {name: spec.scaleTargetRef.name for name, spec in found.items()} == {
+        ROLES[role]: ROLES[role] for role in ("load", "diff")
+    }
+    assert {spec.minReplicaCount for spec in found.values()} == {0}
+
+
+def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
+    service = next(item for item in manifests("watch") if item["kind"] == "Service")
+    (port,) = service["spec"]["ports"]
+    (target,) = containers("watch")["watch"]["ports"]
+    assert service["spec"]["selector"] == deployment("watch")["spec"]["selector"]["matchLabels"]
+    assert (port["targetPort"], port["port"]) == (target["name"], target["containerPort"])
+    metrics = WatcherMetrics(Pulse(1))
+    metrics.counted(backlog.Census())
+    families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
+    states = {"load": ("new", "loading"), "diff": ("loaded", "checking")}
+    for role, spec in ((role, scaled_objects()[ROLES[role]]) for role in states):
+        assert [trigger.name for trigger in spec.triggers] == ["waiting", "in-work"]
+        for trigger, state in zip(spec.triggers, states[role], strict=True):
+            where = trigger.metadata
+            assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
+            assert where.format == "prometheus"
+            selector = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\}', where.valueLocation)
+            assert selector is not None
+            assert selector[3] == state
+            assert (selector[1], (selector[2], selector[3])) in samples
+        # pods that still have a row in work are not taken away
+        assert spec.triggers[1].metadata.targetValue == str(Config.model_fields["workers"].default)
+
+
+# -- names that agree --------------------------------------------------------------------------------------------------
+
+
+def hsds_defaults() -> Manifest:
+    return yaml.safe_load((files("admin.config") / "config.yml").read_text())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_are_settings(role: str) -> None:
+    worker = containers(role)[role]
+    assert {name.lower() for name in variables(worker) if name not in AWS_KEYS} <= set(KEYS)
+    for name in ("POD_NAME", "HS_USERNAME", "HS_PASSWORD"):
+        assert name in variables(worker)
+    for node in pod(role).get("initContainers", ()):
+        assert {name.lower() for name in variables(node)} <= {*hsds_defaults(), "aws_ca_bundle", "aws_data_path"}
+    for container in containers(role).values():
+        assert len(variables(container)) == len(container["env"])  # none twice
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_config_is_mounted_where_it_is_looked_for(role: str) -> None:
+    volumes = {item["name"]: item for item in pod(role)["volumes"]}
+    for name, container in containers(role).items():
+        mounted = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
+        if name == role:
+            assert mounted["/config"]["configMap"] == {"name": LOADER_CONFIG}
+            continue
+        # some keys of our config.yml and of HSDS's have the same name: it must not see ours
+        sources = mounted["/config"]["projected"]["sources"]
+        assert {item["configMap"]["name"] for item in sources} == HSDS_CONFIGS
+        assert all(item["configMap"]["optional"] for item in sources)
+        password_file = Path(variables(container)["PASSWORD_FILE"]["value"])
+        secret = mounted[str(password_file.parent)]["secret"]
+        assert secret["secretName"] == LOADER_SECRET
+        assert secret["items"] == [{"key": "user-password.txt", "path": password_file.name}]
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.name
+)
+def test_documents_name_what_is_there(path: Path) -> None:
+    if not path.exists():
+        pytest.skip(f"there is no {path.name}")
+    text = path.read_text()
+    for name in set(re.findall(r"\b(?:k8s_\w+|make_configmap)\.(?:yml|sh)\b", text)):
+        assert (ROOT / name).exists(), name
+    for name in set(re.findall(r"\b(?:deployments?|scaledobjects?)/([\w-]+)", text)) - {"NAME", "hsds"}:
+        assert name in ROLES.values(), name
+    known = {*ROLES.values(), LOADER_CONFIG, LOADER_SECRET, AWS_SECRET, *HSDS_CONFIGS, "hsds-bucket-loader"}
+    assert not set(re.findall(r"\b9\d\d\d\b", text)) - {METRICS_PORT, "9000"}
+    for name in set(re.findall(r"(?<![\w/-])(?:hs-loader|aws-auth|hsds-bucket|hsds-config|hsds-override)[\w-]*", text)):
+        # a pod's name is its deployment's, with two random parts
+        assert re.sub(r"-[0-9a-f]{5,10}-[a-z0-9]{5}$", "", name) in known, name
+
+
+# -- the image ---------------------------------------------------------------------------------------------------------
+
+
+def dockerfile() -> list[str]:
+    joined = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
+    return [line for line in joined.splitlines() if line and not line.startswith("#")]
+
+
+def test_image_runs_python_without_a_shell_as_nobody() -> None:
+    lines = dockerfile()
+    assert 'ENTRYPOINT ["python"]' in lines
+    assert 'CMD ["loader.py"]' in lines
+    user = next(line for line in lines if line.startswith("USER ")).split()[1]
+    assert user == f"{pod('load')['securityContext']['runAsUser']}:{pod('load')['securityContext']['runAsGroup']}"
+
+
+def test_image_has_the_scripts_that_the_pods_run() -> None:
+    copied = [word for line in dockerfile() if re.match(r"COPY (?!--from)", line) for word in line.split()[1:-1]]
+    for role in ROLES:
+        (script,) = containers(role)[role]["args"]
+        assert script in copied
+    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert sorted(copied) == sorted(let_in)
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_image_is_built_with_the_makefiles_uv() -> None:
+    (wanted,) = re.findall(r"^UV_VERSION := (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert f"ARG UV_VERSION={wanted}" in dockerfile()
