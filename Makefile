@@ -49,9 +49,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/python -m bucket_loader.local.demo $(if $(FILES),"$(FILES)")
 
-# what needs no server, for who edits
+# what needs no server and no second, for who edits
 quick: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/unit
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal tests/unit
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -20,6 +20,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*CONSOLE, *arguments], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "script"), cli.SCRIPTS.items())
 def test_help_is_that_of_the_script_under_another_name(name: str, script: str) -> None:
     env = {"PATH": os.environ["PATH"], "COLUMNS": "200"}
@@ -40,6 +41,7 @@ def test_help_fits_80_columns(name: str) -> None:
     assert [line for line in helped.stdout.splitlines() if len(line) > 80] == []
 
 
+@pytest.mark.slow
 def test_the_commands_help_version_and_mistakes() -> None:
     helped = call("--help")
     assert helped.returncode == 0 and all(f"\n    {name} " in helped.stdout for name in cli.PROGRAMS)
@@ -83,6 +85,7 @@ def test_no_option_completes_to_the_password() -> None:
     assert "hs_password" not in call("completion", "bash").stdout
 
 
+@pytest.mark.slow
 def test_an_install_by_pip_without_the_server(tmp_path: Path) -> None:
     """Built as a wheel and put where nothing of the checkout is: the page's files and the commands are in it."""
     uv = Path(sys.executable).with_name("uv")
@@ -100,6 +103,7 @@ def test_an_install_by_pip_without_the_server(tmp_path: Path) -> None:
     assert told.splitlines() == [str(place / "bucket_loader/report/page.py"), "True"]
 
 
+@pytest.mark.slow
 def test_the_desktop_programs_do_without_the_server() -> None:
     """What they import is installed by `pip install .`, on any Python: never hsds, never rclone."""
     for name in ("dump", "make", "reset"):

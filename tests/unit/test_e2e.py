@@ -88,6 +88,7 @@ def test_a_cluster_is_used_when_it_answers_and_can_have_the_image(
     assert run.choose(tmp_path, measuring=False) == "podman"
 
 
+@pytest.mark.slow
 def test_what_is_applied_is_valid_and_differs_in_the_image_alone(recorder: Recorder) -> None:
     place = kubectl.Kubectl("ours/loader:7")
     place.begin()
@@ -174,6 +175,7 @@ def test_a_command_that_fails_says_what_kubectl_said(recorder: Recorder) -> None
     assert shlex.split(recorder.calls[-1])[1:] == ["scale", "--replicas=2", "deployment/hsds-bucket-loader"]
 
 
+@pytest.mark.slow
 def test_a_machine_without_podman_is_skipped_loudly_and_left_as_it_is(tmp_path: Path) -> None:
     env = {key: value for key, value in os.environ.items() if key != "CI"} | {"PATH": str(tmp_path)}
     command = [sys.executable, str(ROOT / "tests" / "e2e" / "run.py")]

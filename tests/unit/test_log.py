@@ -115,6 +115,7 @@ def test_threads_have_their_own_fields(stream: io.StringIO) -> None:
     assert "pod/" not in said(stream)[2]
 
 
+@pytest.mark.slow
 def test_a_hostile_option_or_setting_reaches_no_terminal_raw(tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text(json.dumps({HOSTILE: 1}))
     for command in (

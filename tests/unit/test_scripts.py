@@ -14,6 +14,7 @@ from tests.world import ROOT
 SCRIPTS = ["make_inventory.py", "dump_inventory.py", "reset_inventory.py", "watcher.py", "loader.py", "differ.py"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_and_version(script: str) -> None:
     env = {"PATH": os.environ["PATH"]}

@@ -17,6 +17,8 @@ from bucket_loader.children import answer, forkserver, limits, printed, supervis
 from bucket_loader.children.limits import Budget, Limits
 from bucket_loader.children.supervise import Ending
 
+pytestmark = pytest.mark.slow
+
 ENV = {"PATH": os.environ["PATH"]}
 Python = Callable[..., list[str]]
 

@@ -16,6 +16,8 @@ from bucket_loader.load import oversize
 from bucket_loader.load.oversize import SizeLimits
 from bucket_loader.load.preflight import Preflight, preflight
 
+pytestmark = pytest.mark.slow
+
 # what the libraries of a look take by themselves is 140 MB
 BOUND = 400 << 20
 

@@ -138,6 +138,7 @@ def test_arrays_of_text_end_with_surplus_zeros():
 sizes = st.lists(st.integers(0, 40), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @QUIET
 @given(sizes, st.data(), st.integers(1, 500), st.integers(1, 50))
 def test_blocks_cover_everything_once_within_the_limits(shape, data, elements, grains):
