@@ -7,6 +7,7 @@ whose answer was lost, and drops the status of a refused POST.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Any
 
 import requests
 import tenacity
+import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 
 from . import __version__
@@ -24,6 +26,7 @@ from .errors import OperatorError
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 USER_AGENT = f"{__package__}/{__version__}"
+_PIECE = 1 << 20
 PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
 
 
@@ -31,10 +34,15 @@ class HsdsError(OperatorError):
     """HSDS refused a request."""
 
     status = 0
+    phrase = ""  # what the server says of it
 
 
 class Unavailable(HsdsError):
     """HSDS does not answer, or is too busy to. It passes: wait and try again."""
+
+
+class TimedOut(Unavailable):
+    """HSDS let its client wait for nothing."""
 
 
 class NotFound(HsdsError):
@@ -47,6 +55,10 @@ class LoginRefused(HsdsError):
 
 class Conflict(HsdsError):
     """The domain or folder is there already."""
+
+
+class AnswerTooLarge(Exception):
+    """An answer has more bytes than it may have."""
 
 
 _BY_STATUS: dict[int, type[HsdsError]] = {
@@ -69,14 +81,17 @@ class Hsds:
     patience: float = PATIENCE_SECONDS
     time_limit: float = READ_SECONDS  # for an answer to one request
     alive: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)  # called after each answer
+    passing: frozenset[int] = PASSING_STATUS  # what is tried again
+    keeps_open: bool = False  # its connections
 
     def __post_init__(self) -> None:
         self._nodes: list[str] = []  # the data nodes that can be reached from here
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc: it would replace the login that was configured
-        # a connection that is kept open counts as a task in HSDS even when it is idle: with more workers than
-        # max_task_count, it would answer 503 to everyone for ever
-        self._session.headers["Connection"] = "close"
+        if not self.keeps_open:
+            # a connection that is kept open counts as a task in HSDS even when it is idle: with more workers than
+            # max_task_count, it would answer 503 to everyone for ever
+            self._session.headers["Connection"] = "close"
         self._session.headers["User-Agent"] = USER_AGENT  # for those who read the server's log
         if self.username and self.password:
             # as bytes: requests would encode text as Latin-1
@@ -90,6 +105,17 @@ class Hsds:
         """For another thread; a request is made once, and is over within so many seconds."""
         return replace(self.clone(), patience=0.0, time_limit=seconds)
 
+    def for_reading(self) -> Hsds:
+        """For one who reads a domain from its first to its last byte.
+
+        Its connections are kept open. 500 is not tried again: HSDS has done that, for 13 s, and answers so to whoever
+        asks for what it cannot decode.
+        """
+        return replace(self.clone(), alive=self.alive, passing=frozenset({503}), keeps_open=True)
+
+    def close(self) -> None:
+        self._session.close()
+
     def request(
         self,
         method: str,
@@ -100,9 +126,10 @@ class Hsds:
         json_body: object = None,
         data: bytes | None = None,
         binary: bool = False,
+        stream: bool = False,
         again: bool = True,
     ) -> requests.Response:
-        """Make one request and return its answer, whose status is 200 to 299.
+        """Make one request and return its answer, whose status is 200 to 299; its caller reads the body of a `stream`.
 
         `again=False` is for what must not be repeated: when the answer is lost, it may have been done. Raises
         HsdsError, of a kind that says whether waiting helps.
@@ -117,6 +144,10 @@ class Hsds:
             headers["Accept"] = "application/octet-stream"
         if data is not None:
             headers["Content-Type"] = "application/octet-stream"
+        if stream:
+            # HSDS announces the length, then fails to decode a chunk, and sends nothing more: only on a connection that
+            # is to be closed does a client learn of it at once, and not by its timeout
+            headers["Connection"] = "close"
 
         def once() -> requests.Response:
             try:
@@ -127,10 +158,12 @@ class Hsds:
                     json=json_body,
                     data=data,
                     headers=headers,
+                    stream=stream,
                     timeout=(min(CONNECT_SECONDS, self.time_limit), self.time_limit),
                 )
             except requests.RequestException as error:
-                raise Unavailable(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
+                kind = TimedOut if is_timeout(error) else Unavailable
+                raise kind(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
             self.alive()
             if answer.ok:
                 return answer
@@ -139,12 +172,38 @@ class Hsds:
         if not again:
             return once()
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(Unavailable),
+            retry=tenacity.retry_if_exception(self._may_pass),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
             stop=tenacity.stop_after_delay(self.patience),
             reraise=True,
         )
         return retrying(once)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return isinstance(error, Unavailable) and (not error.status or error.status in self.passing)
+
+    def json(
+        self,
+        method: str,
+        path: str,
+        domain: str | None = None,
+        *,
+        params: Mapping[str, object] | None = None,
+        json_body: object = None,
+        limit: int | None = None,
+        otherwise: type[HsdsError] = Unavailable,
+    ) -> dict[str, Any]:
+        """The JSON object that one request is answered with. Raises HsdsError, AnswerTooLarge beyond `limit` bytes.
+
+        `otherwise` is raised for an answer that is none of HSDS's (see `understood`).
+
+        It may hold NaN, as a fill value or as that of an attribute, which the HTTP client's own JSON would refuse.
+        """
+        answer = self.request(method, path, domain, params=params, json_body=json_body, stream=limit is not None)
+        with answer, self.understood(otherwise):
+            if answer.status_code != 200:
+                raise ValueError(f"status {answer.status_code}")
+            return dict(json.loads(answer.content if limit is None else b"".join(pieces(answer, limit))))
 
     @contextmanager
     def understood(self, otherwise: type[HsdsError] = Unavailable) -> Iterator[None]:
@@ -170,7 +229,7 @@ class Hsds:
         elif status == 403:
             what += f": user {self.username or 'default'!r} may not do this"
         error = kind(what)
-        error.status = status
+        error.status, error.phrase = status, str(answer.reason)
         return error
 
     # -- the server ---------------------------------------------------------------------------------------------------
@@ -198,7 +257,7 @@ class Hsds:
         """
         if not self._nodes:
             with self.understood():
-                urls = [str(url) for url in self.request("GET", "/about").json().get("dn_urls") or []]
+                urls = [str(url) for url in self.json("GET", "/about").get("dn_urls") or []]
             self._nodes = [url for url in urls if _start_time(url)]
         return {url: _start_time(url) for url in self._nodes}
 
@@ -209,7 +268,7 @@ class Hsds:
         nothing since it was started, or that was started after `since`, was not given it. False where a node cannot be
         reached.
         """
-        urls = self.request("GET", "/about").json().get("dn_urls") or []
+        urls = self.json("GET", "/about").get("dn_urls") or []
         return bool(urls) and all(_was_not_given(_info(url), since) for url in urls)
 
     # -- folders and domains ------------------------------------------------------------------------------------------
@@ -217,8 +276,7 @@ class Hsds:
     def root_of(self, domain: str) -> str | None:
         """The id of a domain's root group; None where there is no such domain, or a folder."""
         try:
-            with self.understood():
-                root = self.request("GET", "/", domain).json().get("root")
+            root = self.json("GET", "/", domain).get("root")
         except NotFound:
             return None
         return str(root) if root else None
@@ -261,6 +319,25 @@ class Hsds:
         Without this, killing the data node right after hsload ended lost datasets in 3 of 3 tries.
         """
         self.request("PUT", "/", domain, json_body={"flush": 1})
+
+
+def pieces(answer: requests.Response, limit: int) -> Iterator[bytes]:
+    """The body of a stream. Raises AnswerTooLarge beyond `limit` bytes, and what requests raises when it breaks off."""
+    size = 0
+    for piece in answer.iter_content(_PIECE):
+        size += len(piece)
+        if size > limit:
+            raise AnswerTooLarge
+        yield piece
+
+
+def is_timeout(error: BaseException | None) -> bool:
+    """Whether an HTTP failure is one of a server that let its client wait. `requests` says so by its type at times."""
+    while error is not None:
+        if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _info(url: str) -> dict[str, Any]:

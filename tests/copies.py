@@ -13,6 +13,7 @@ import h5py
 import h5pyd
 from h5pyd._apps.utillib import load_file
 
+from bucket_loader.hsds import Hsds
 from bucket_loader.local.servers import HsdsServer, S3Server
 from bucket_loader.verify import Domain, Report, verify
 
@@ -38,7 +39,7 @@ class VerifyServers:
         )
 
     def domain(self, name: str) -> Domain:
-        return Domain(self.hsds.endpoint, name, USER, PASSWORD, BUCKET, timeout=(5, 30))
+        return Domain(Hsds(self.hsds.endpoint, USER, PASSWORD, BUCKET, time_limit=30), name)
 
     def verify(self, path: Path, name: str, **options) -> Report:
         with closing(self.domain(name)) as domain, h5py.File(path, "r") as source:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol, TypeVar
 
 import requests
-import urllib3.exceptions
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 from ..causes import Cause, Caused, Trouble, cause_of_status
+from ..hsds import AnswerTooLarge, Hsds, HsdsError, LoginRefused, TimedOut, Unavailable, is_timeout, pieces
 from .file import Place
 
 COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}  # by the first letter of an object's id
@@ -21,7 +19,6 @@ _BATCH = 500  # objects that are asked for at once
 _BATCH_BYTES = 8 << 20  # of such an answer; it takes ten times as much when it is read
 # characters, and names: HSDS goes down each path from the root, a link at a time
 _BATCH_PATHS, _BATCH_STEPS = 1 << 20, 2500
-_PIECE = 1 << 20
 
 
 class Object(Protocol):
@@ -45,60 +42,22 @@ class DomainReadError(Caused):
         self.timed_out = timed_out
 
 
-class AnswerTooLarge(RuntimeError):
-    """An answer has more bytes than it may have."""
-
-
 class TooSlow(Trouble):
     """The server let its client wait for nothing."""
 
 
 class Domain:
-    """One domain. Every request ends within `timeout` (connect, and silence between two bytes; seconds).
+    """One domain, read through HSDS. Raises `DomainReadError` for what cannot be read, `Trouble` where nothing can."""
 
-    503 (too many requests in flight) and refused connections are tried again with jitter. `DomainReadError` names what
-    could not be read; `Trouble` means that nothing can be read at all.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        path: str,
-        username: str,
-        password: str,
-        bucket: str | None = None,
-        timeout: tuple[float, float] = (10.0, 60.0),
-        retries: int = 5,
-    ) -> None:
-        self.endpoint, self.path, self.bucket, self.timeout = endpoint.rstrip("/"), path, bucket, timeout
-        self.on_request: Callable[[], None] | None = None
+    def __init__(self, hsds: Hsds, path: str) -> None:
+        self._hsds, self.path = hsds.for_reading(), path
         self._ahead: dict[str, dict[str, Any]] = {}  # what was asked for at once, by id
-        self._params = {"domain": path} | ({"bucket": bucket} if bucket else {})
-        self._session = requests.Session()
-        self._session.auth = (username, password)
-        self._session.trust_env = False  # a ~/.netrc would replace the login that was given
-        retry = Retry(
-            total=None,
-            connect=retries,
-            status=retries,
-            read=0,  # a read that hangs would hang again
-            redirect=3,
-            other=0,
-            status_forcelist=[503],
-            backoff_factor=0.2,
-            backoff_max=5,
-            backoff_jitter=0.3,
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
 
     def __repr__(self) -> str:
-        return f"Domain({self.path!r} at {self.endpoint})"
+        return f"Domain({self.path!r} at {self._hsds.endpoint})"
 
     def close(self) -> None:
-        self._session.close()
+        self._hsds.close()
 
     def __enter__(self) -> Domain:
         return self
@@ -109,7 +68,7 @@ class Domain:
     def root(self) -> str:
         """The id of the root group. Raises `Trouble` when there is no such domain or no right to read it."""
         try:
-            body = self._json("/")
+            body = self._json("GET", "/")
         except DomainReadError as error:
             raise Trouble(f"domain {self.path} cannot be opened: {error}", error.cause) from error
         if not isinstance(body.get("root"), str):
@@ -118,7 +77,7 @@ class Domain:
 
     def describe(self, identity: str) -> dict[str, Any]:
         """The object's JSON: "type", "shape", "creationProperties", "layout", "attributeCount", "linkCount"."""
-        return self._ahead.get(identity) or self._json(_url(identity))
+        return self._ahead.get(identity) or self._json("GET", _url(identity))
 
     def batches(self, objects: Sequence[P], part: Literal["links", "attributes"]) -> Iterator[list[P]]:
         """All objects, some hundred at a time, each time after one request has asked for them.
@@ -148,7 +107,7 @@ class Domain:
     ) -> dict[str, dict[str, Any]]:
         wanted = {"links": "include_links", "attributes": "include_attrs"}[part]
         try:
-            told = self._json("/", {wanted: "1"}, {"h5paths": paths}).get("h5paths")
+            told = self._json("POST", "/", {wanted: 1}, {"h5paths": paths}).get("h5paths")
         except DomainReadError:
             return {}
         items = told if isinstance(told, dict) else {}
@@ -176,43 +135,34 @@ class Domain:
 
     def values(self, identity: str, selection: tuple[slice, ...], limit: int) -> bytes:
         """The values of a selection as HSDS sends them. Raises `AnswerTooLarge` beyond `limit` bytes."""
-        params = dict(self._params)
-        if selection:
-            params["select"] = "[" + ",".join(f"{s.start}:{s.stop}" for s in selection) + "]"
-        # HSDS announces the length, then fails to decode a chunk, and sends nothing more: only on a connection that is
-        # to be closed does a client learn of it at once, and not by its timeout.
-        headers = {"Accept": "application/octet-stream", "Connection": "close"}
+        params = {"select": "[" + ",".join(f"{s.start}:{s.stop}" for s in selection) + "]"} if selection else {}
         url = _url(identity) + "/value"
-        pieces, size = [], 0
         try:
-            answer = self._get(url, params, headers=headers, stream=True)
-        except requests.Timeout as error:
-            raise DomainReadError(f"no values came: {_reason(error)}", "away", timed_out=True) from error
-        except requests.RequestException as error:
-            raise self._silent(url, error) from error
+            with self._reading(url):
+                answer = self._hsds.request("GET", url, self.path, params=params, binary=True, stream=True)
+        except TooSlow as error:
+            raise DomainReadError(f"no values came: {error}", "away", timed_out=True) from error
+        found: list[bytes] = []
         with answer:
-            self._check(answer, url)
-            expected = answer.headers.get("Content-Length")
+            if answer.status_code != 200:
+                raise DomainReadError(f"{url} answered {answer.status_code} {answer.reason}")
             try:
-                for piece in answer.iter_content(_PIECE):
-                    pieces.append(piece)
-                    size += len(piece)
-                    if size > limit:
-                        raise AnswerTooLarge
+                found.extend(pieces(answer, limit))
             except (requests.RequestException, OSError) as error:
                 self.root()  # a server that is gone is trouble, not a fault of this dataset
-                raise DomainReadError(
-                    f"the values ended after {size} bytes: {_reason(error)}", "away", _timed_out(error)
-                ) from error
+                size = sum(map(len, found))
+                words = f"the values ended after {size} bytes: {_reason(error)}"
+                raise DomainReadError(words, "away", is_timeout(error)) from error
+        size, expected = sum(map(len, found)), answer.headers.get("Content-Length")
         if expected is not None and not answer.headers.get("Content-Encoding") and size != int(expected):
             raise DomainReadError(f"the values ended after {size} of {expected} bytes", "away")
-        return b"".join(pieces)
+        return b"".join(found)
 
     def _pages(self, url: str, key: str, name: str, page: int, params: dict[str, str]) -> Iterator[dict[str, Any]]:
         seen: str | None = None
         while True:
             marker = {} if seen is None else {"Marker": seen}
-            items = self._json(url, params | {"Limit": str(page)} | marker)[key]
+            items = self._json("GET", url, params | {"Limit": str(page)} | marker)[key]
             yield from items
             if len(items) < page:
                 return
@@ -220,54 +170,35 @@ class Domain:
                 raise DomainReadError(f"{key} cannot be listed past {items[-1][name]!r}")
             seen = items[-1][name]
 
-    def _json(self, url: str, params: dict[str, str] | None = None, body: object = None) -> dict[str, Any]:
-        """The JSON of an answer; with a `body`, to a POST. Raises `AnswerTooLarge` for such a one alone."""
-        try:
-            options: dict[str, Any] = {} if body is None else {"json": body, "stream": True}
-            with self._get(url, self._params | (params or {}), **options) as answer:
-                self._check(answer, url)
-                content = answer.content if body is None else _at_most(answer, _BATCH_BYTES)
-                return dict(json.loads(content))  # not answer.json(): that refuses NaN
-        except requests.RequestException as error:
-            raise self._silent(url, error) from error
-        except ValueError as error:
-            raise DomainReadError(f"{url} answered something that is not JSON: {error}") from error
-
-    def _get(self, url: str, params: dict[str, str], **options: Any) -> requests.Response:
-        if self.on_request:
-            self.on_request()
-        where, method = self.endpoint + url, "POST" if "json" in options else "GET"
-        try:
-            return self._session.request(method, where, params=params, timeout=self.timeout, **options)
-        except requests.Timeout:
-            raise
-        except requests.ConnectionError:
-            # a kept connection that the server closed at that moment; refused ones were already tried again
-            return self._session.request(method, where, params=params, timeout=self.timeout, **options)
-
-    def _silent(self, url: str, error: Exception) -> Trouble:
-        kind = TooSlow if _timed_out(error) else Trouble
-        return kind(f"{self.endpoint} does not answer for {url} of {self.path}: {_reason(error)}", "away")
-
-    def _check(self, answer: requests.Response, url: str) -> None:
-        if answer.status_code in (401, 403):
-            raise Trouble(f"{self.path}: the server refuses the login or the right to read ({answer.status_code})")
-        if answer.status_code == 503:
-            raise Trouble(f"{self.endpoint} is too busy for {url} of {self.path}; try again later", "busy")
-        if answer.status_code != 200:
-            raise DomainReadError(
-                f"{url} answered {answer.status_code} {answer.reason}", cause_of_status(answer.status_code)
+    def _json(
+        self, method: str, url: str, params: Mapping[str, object] | None = None, body: object = None
+    ) -> dict[str, Any]:
+        """The JSON of an answer. Raises `AnswerTooLarge` where it is one to a `body`, about many objects."""
+        limit = None if body is None else _BATCH_BYTES
+        with self._reading(url):
+            return self._hsds.json(
+                method, url, self.path, params=params, json_body=body, limit=limit, otherwise=HsdsError
             )
 
-
-def _at_most(answer: requests.Response, limit: int) -> bytes:
-    pieces, size = [], 0
-    for piece in answer.iter_content(_PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
-            raise AnswerTooLarge
-    return b"".join(pieces)
+    @contextmanager
+    def _reading(self, url: str) -> Iterator[None]:
+        """While something is asked for: raise what its failure means for a comparison."""
+        try:
+            yield
+        except LoginRefused as error:
+            words = f"{self.path}: the server refuses the login or the right to read ({error.status})"
+            raise Trouble(words) from error
+        except HsdsError as error:
+            if error.status == 503:
+                words = f"{self._hsds.endpoint} is too busy for {url} of {self.path}; try again later"
+                raise Trouble(words, "busy") from error
+            if error.status:
+                words = f"{url} answered {error.status} {error.phrase}"
+                raise DomainReadError(words, cause_of_status(error.status)) from error
+            if isinstance(error, Unavailable):
+                kind = TooSlow if isinstance(error, TimedOut) else Trouble
+                raise kind(f"{error}, asked for {url} of {self.path}", "away") from error
+            raise DomainReadError(f"{url}: {error}") from error
 
 
 def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
@@ -316,15 +247,6 @@ def _url(identity: str) -> str:
     if identity[:2] not in ("g-", "d-", "t-"):
         raise DomainReadError(f"object id {identity!r} is not one of HSDS")
     return f"/{COLLECTIONS[identity[0]]}/{identity}"
-
-
-def _timed_out(error: BaseException | None) -> bool:
-    """Whether an HTTP failure is one of a server that let its client wait. `requests` says so by its type at times."""
-    while error is not None:
-        if isinstance(error, (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _reason(error: Exception) -> str:

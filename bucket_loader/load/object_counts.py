@@ -5,7 +5,6 @@ Counted exactly, from the objects themselves: what `GET /?verbose=1` says comes 
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -74,20 +73,20 @@ def _described(hsds: Hsds, domain: str, batch: Mapping[str, str]) -> Mapping[str
     """The JSON of objects, with their links, by path. `batch` has their ids."""
     paths = {path or "/": path for path in batch}
     try:
-        answer = hsds.request("POST", "/", domain, params={"include_links": 1}, json_body={"h5paths": list(paths)})
+        told = hsds.json("POST", "/", domain, params={"include_links": 1}, json_body={"h5paths": list(paths)})[
+            "h5paths"
+        ]
     except NotFound:
         # one of them is linked to and is not there: which one, only its own request says
         return {
             path: _get(hsds, f"/{COLLECTIONS[identity[0]]}/{identity}", domain, "include_links")
             for path, identity in batch.items()
         }
-    told = json.loads(answer.content)["h5paths"]
     return {paths[path]: item for path, item in told.items()}
 
 
 def _get(hsds: Hsds, url: str, domain: str, *options: str) -> dict[str, Any]:
-    # not the client's own JSON, which refuses the NaN of a fill value
-    return dict(json.loads(hsds.request("GET", url, domain, params=dict.fromkeys(options, 1)).content))
+    return hsds.json("GET", url, domain, params=dict.fromkeys(options, 1), otherwise=HsdsError)
 
 
 def count(objects: dict[str, dict[str, Any]]) -> Counts:

@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def write() -> Answer:
         with (
-            Domain(hsds.endpoint, told.domain, user, password, hsds.bucket) as domain,
+            Domain(hsds, told.domain) as domain,
             open_source(told.source) as source,
         ):
             pairs = pair_up(source, domain)

@@ -147,7 +147,7 @@ class Bench:
     def _notes(self, path: Path, domain: str) -> Counter[str]:
         # as the loader reads it: by its path, HDF5 refuses a file whose writer did not close it
         with (
-            Domain(self._fresh.endpoint, domain, USER, self._password) as opened,
+            Domain(Hsds(self._fresh.endpoint, USER, self._password), domain) as opened,
             path.open("rb") as stream,
             h5py.File(stream, "r") as source,
         ):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from ..children import answering
 from ..children.answer import Answer
 from ..children.answering import answered, open_source
+from ..hsds import Hsds
 from ..log import clear_line
 from . import Domain, Report, verify
 
@@ -37,16 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.endpoint:
         parser().error("no server: set HS_ENDPOINT or give --endpoint")
 
+    password = os.environ.get("HS_PASSWORD", "")
+    hsds = Hsds(options.endpoint, options.user, password, options.bucket, time_limit=options.timeout)
+
     def compare() -> Answer:
         with (
-            Domain(
-                options.endpoint,
-                options.domain,
-                options.user or "",
-                os.environ.get("HS_PASSWORD", ""),
-                options.bucket,
-                timeout=(10.0, options.timeout),
-            ) as domain,
+            Domain(hsds, options.domain) as domain,
             open_source(options.source) as source,
         ):
             report = verify(

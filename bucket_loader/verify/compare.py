@@ -8,7 +8,7 @@ one side has found its partner on the other. From here one object is followed th
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import h5py
 
@@ -33,17 +33,15 @@ def verify(
     limit: int = 20,
     max_bytes: int = 64 << 20,
     after_hsdiff: bool = False,
-    on_progress: Callable[[], None] | None = None,
 ) -> Report:
     """Compare a file with a domain, in both directions.
 
     Stops after `limit` differences. Holds about `max_bytes` bytes of values at most. `after_hsdiff`: hsdiff exited with
     0 and said nothing, so that the values of integer datasets are known to be equal, and those of float datasets but
-    for the sign of zero. `on_progress` is called before each request. Raises `Trouble` when the comparison cannot be
+    for the sign of zero. Raises `Trouble` when the comparison cannot be
     made or finished.
     """
     report = Report()
-    domain.on_request = on_progress
     try:
         _compare(Sides(source, domain, Recorder(report, limit, strict)), Reading(max_bytes, after_hsdiff))
     except LimitReached:
@@ -54,8 +52,6 @@ def verify(
         # a file or a domain that breaks the rules: no verdict is better than a wrong one
         words = f"the comparison with {domain!r} ended early: {type(error).__name__}: {error}"
         raise Trouble(words, cause_of(error)) from error
-    finally:
-        domain.on_request = None
     return report
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..causes import Trouble, cause_of
 from ..hdf5 import types, values
-from ..hdf5.domain import AnswerTooLarge, DomainReadError
+from ..hdf5.domain import DomainReadError
 from ..hdf5.file import Dataset, blocks, halves
 from ..hdf5.values import Array, Pair, Undecodable
+from ..hsds import AnswerTooLarge
 from .elements import compare_elements
 from .pairs import Partners
 from .sides import Sides

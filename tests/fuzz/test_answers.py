@@ -57,7 +57,7 @@ class Recorded:
         endpoint = self.replay.endpoint
         self.replay.asked.clear()
         with (
-            Domain(endpoint, self.name, USER, PASSWORD, BUCKET, timeout=(2, 5), retries=1) as domain,
+            Domain(Hsds(endpoint, USER, PASSWORD, BUCKET, patience=0.1, time_limit=5), self.name) as domain,
             h5py.File(self.path, "r") as source,
         ):
             if not at_once:
@@ -74,7 +74,8 @@ class Recorded:
 
     def request(self, of: str, what: str = "") -> str:
         """The request that was made about an object: "" for its description, or "links", "attributes", "value"."""
-        with h5py.File(self.path, "r"), Domain(self.replay.endpoint, self.name, USER, PASSWORD, BUCKET) as domain:
+        hsds = Hsds(self.replay.endpoint, USER, PASSWORD, BUCKET)
+        with h5py.File(self.path, "r"), Domain(hsds, self.name) as domain:
             self.replay.damaged = ""
             identity = domain.root()
             for part in of.split("/") if of else ():

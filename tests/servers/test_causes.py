@@ -23,7 +23,7 @@ from bucket_loader.children import tool
 from bucket_loader.children.answer import Answer
 from bucket_loader.children.answering import answered, open_source
 from bucket_loader.children.supervise import Ending, Finished
-from bucket_loader.hsds import HsdsError, Unavailable
+from bucket_loader.hsds import Hsds, HsdsError, Unavailable
 from bucket_loader.local.servers import free_port
 from bucket_loader.verify import Domain, Trouble, verify
 from bucket_loader.verify.__main__ import answer_of
@@ -95,7 +95,7 @@ def answering(status: int) -> Iterator[str]:
 def test_an_hsds_that_fails_is_no_fault_of_the_file(large: tuple[Path, str], status: int, cause: Cause) -> None:
     with answering(status) as endpoint, h5py.File(large[0], "r") as source:
         where = endpoint if status else f"http://127.0.0.1:{free_port()}"
-        domain = Domain(where, "/home/admin/503.h5", USER, PASSWORD, BUCKET, timeout=(1, 1), retries=1)
+        domain = Domain(Hsds(where, USER, PASSWORD, BUCKET, patience=1, time_limit=1), "/home/admin/503.h5")
         answer = answered(None, lambda: answer_of(verify(source, domain)))
     assert (answer.verdict, answer.cause) == ("trouble", cause), answer
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bucket_loader.hdf5.file import Dataset, attribute_names, blocks, decode, links, objects
+from bucket_loader.hsds import Hsds
 from bucket_loader.load.diagnose import first_reason
 from bucket_loader.verify import Domain, verify
 from bucket_loader.verify.compare import pair_up
@@ -20,7 +21,7 @@ class Mirror(Domain):
     """A domain of groups that has what a file has, as HSDS would tell it; no real one takes such names by hsload."""
 
     def __init__(self, file: h5py.File) -> None:
-        super().__init__("http://nowhere", "/mirror", "", "")
+        super().__init__(Hsds("http://nowhere"), "/mirror")
         self._file = file
         self._found = {self._identity(item.id): item.place for item in objects(file)}
 
