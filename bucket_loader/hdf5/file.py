@@ -202,8 +202,8 @@ def maxshape_of(space: h5py.h5s.SpaceID) -> tuple[int | None, ...]:
 def attribute_values(attribute: h5py.h5a.AttrID, form: Type, shape: tuple[int, ...]) -> Array:
     """An attribute's elements, flat."""
     count = math.prod(shape)
-    if types.is_plain(form):
-        dtype = types.wire_dtype(form)
+    if form.is_plain:
+        dtype = form.numpy
         raw = np.empty(shape, f"V{dtype.itemsize}")
         attribute.read(raw, attribute.get_type())
         return as_elements(raw, form)
@@ -216,7 +216,7 @@ def attribute_values(attribute: h5py.h5a.AttrID, form: Type, shape: tuple[int, .
 
 def as_elements(raw: Array, form: Type) -> Array:
     """Void elements as the numpy type of a plain form, flat; an array type adds its dimensions."""
-    dtype = types.wire_dtype(form)
+    dtype = form.numpy
     base, inner = dtype.subdtype or (dtype, ())
     count = raw.size
     return np.ascontiguousarray(raw).reshape(-1).view(base).reshape((count, *inner))
@@ -248,8 +248,8 @@ class Dataset:
         if selection:
             space.select_hyperslab(tuple(s.start for s in selection), extents)
         memory = h5py.h5s.create_simple(extents) if selection else h5py.h5s.create(h5py.h5s.SCALAR)
-        if types.is_plain(self.form):
-            dtype = types.wire_dtype(self.form)
+        if self.form.is_plain:
+            dtype = self.form.numpy
             raw = np.empty(extents, f"V{dtype.itemsize}")
             self.id.read(memory, space, raw, self.id.get_type())
             return as_elements(raw, self.form)

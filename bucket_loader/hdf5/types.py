@@ -1,30 +1,22 @@
-"""HDF5 types in one normal form, whichever side they come from.
+"""HDF5 types in one form, whichever side they come from: a file (`from_hdf5`) or HSDS's JSON (`from_json`).
 
-A normal form is a small JSON-like dict with "class" and what belongs to that class:
-
-    {"class": "integer", "size": 4, "signed": True, "order": "LE"}      (also "bitfield", "float"; "detail" if unusual)
-    {"class": "string", "length": 8 | "variable", "charset": "ASCII" | "UTF8", "padding": "NULLTERM" | …}
-    {"class": "compound", "size": 9, "members": [{"name": "a", "offset": 0, "type": {…}}, …]}
-    {"class": "enum", "base": {…}, "members": {"RED": 0}}
-    {"class": "array", "dims": [3], "base": {…}}, {"class": "vlen", "base": {…}}
-    {"class": "opaque", "size": 3, "tag": "…"}, {"class": "reference", "to": "object" | "region"}
-
-What h5pyd 0.24 with HSDS 0.9 was seen to lose in every copy, without losing a value, is a note and not a difference
-(`Mismatch.note`). It is one only where the domain holds what h5pyd writes by default: a domain that says something
-else was changed by somebody, and is different.
+Sizes and offsets are in bytes. `numpy` is how numpy sees one element as it is stored in the file, or as HSDS sends it;
+what varies in size is an object.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import h5py
 import numpy as np
 
-Type = dict[str, Any]
-
 REFERENCE_BYTES = 48  # HSDS keeps a reference as text: "datasets/" and an id of 38 characters
+_POINTER_BYTES, _SEQUENCE_BYTES = 8, 16  # of variable text and of a sequence, in the memory of the HDF5 library
 _ORDERS = {h5py.h5t.ORDER_LE: "LE", h5py.h5t.ORDER_BE: "BE"}
 _PADDINGS = {h5py.h5t.STR_NULLTERM: "NULLTERM", h5py.h5t.STR_NULLPAD: "NULLPAD", h5py.h5t.STR_SPACEPAD: "SPACEPAD"}
 # (exponent position, exponent size, mantissa position, mantissa size, bias) of the IEEE formats, by size in bytes
@@ -32,70 +24,365 @@ _IEEE = {2: (10, 5, 0, 10, 15), 4: (23, 8, 0, 23, 127), 8: (52, 11, 0, 52, 1023)
 
 
 class UnknownType(ValueError):
-    """A type that has no normal form."""
+    """A type that is not understood, or that numpy cannot hold."""
 
 
-@dataclass(frozen=True)
-class Mismatch:
-    """One property in which two types differ; `note` when it is one of the losses that cost no value."""
+@dataclass(frozen=True, kw_only=True)
+class Type:
+    """What every type can be asked; `str()` describes it on one line."""
 
-    what: str
-    source: object
-    domain: object
-    note: bool = False
+    @property
+    def parts(self) -> tuple[Type, ...]:
+        """The types directly inside this one."""
+        return ()
+
+    @cached_property
+    def is_variable(self) -> bool:
+        """Whether elements differ in size."""
+        return any(part.is_variable for part in self.parts)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether an element is a run of bytes that numpy can look at as stored: no pointers, no unusual numbers."""
+        return all(part.is_plain for part in self.parts)
+
+    @cached_property
+    def has_reference(self) -> bool:
+        return any(part.has_reference for part in self.parts)
+
+    @cached_property
+    def stored_size(self) -> int:
+        """The bytes of one element in the memory of the HDF5 library."""
+        raise UnknownType(f"{self} has no size")
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        """Raises `UnknownType` for what numpy cannot hold."""
+        raise UnknownType(f"{self} cannot be held by numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sized(Type):
+    """A type whose every element takes `size` bytes in the file."""
+
+    size: int
+
+    @cached_property
+    def stored_size(self) -> int:
+        return self.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Sized):
+    """`order` is LE, BE or ?; `detail` says what is unusual: a precision, a bit offset, a float that is not IEEE's."""
+
+    order: str
+    detail: str = ""
+
+    @cached_property
+    def is_plain(self) -> bool:
+        return not self.detail and self.order != "?"
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(f"{'>' if self.order == 'BE' else '<'}{self._letter}{self.size}")
+
+    @property
+    def _letter(self) -> str:
+        return "u"
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self._name} of {8 * self.size} bits {self.order}{detail}"
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__.lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integer(Number):
+    signed: bool
+
+    @property
+    def _letter(self) -> str:
+        return "i" if self.signed else "u"
+
+    @property
+    def _name(self) -> str:
+        return "integer" if self.signed else "unsigned integer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bitfield(Number):
+    """Bits that are no number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float(Number):
+    @property
+    def _letter(self) -> str:
+        return "f"
+
+
+@dataclass(frozen=True, kw_only=True)
+class String(Type):
+    """`length` in bytes, None where it varies; `charset` is ASCII or UTF8; `padding` NULLTERM, NULLPAD or SPACEPAD."""
+
+    length: int | None
+    charset: str
+    padding: str
+
+    @cached_property
+    def is_variable(self) -> bool:
+        return self.length is None
+
+    @cached_property
+    def is_plain(self) -> bool:
+        return self.length is not None
+
+    @cached_property
+    def stored_size(self) -> int:
+        return _POINTER_BYTES if self.length is None else self.length
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(object if self.length is None else f"S{self.length}")
+
+    def __str__(self) -> str:
+        return f"string of length {self.length or 'variable'} {self.charset} {self.padding}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A member of a compound, and how many bytes from the element's start it lies."""
+
+    name: str
+    offset: int
+    type: Type
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compound(Sized):
+    members: tuple[Member, ...]
+
+    @property
+    def parts(self) -> tuple[Type, ...]:
+        return tuple(member.type for member in self.members)
+
+    @cached_property
+    def is_packed(self) -> bool:
+        """Whether its own members follow each other without gaps."""
+        end = 0
+        for member in self.members:
+            if member.offset != end:
+                return False
+            end += member.type.stored_size
+        return end == self.size
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        layout: dict[str, Any] = {
+            "names": [member.name for member in self.members],
+            "formats": [member.type.numpy for member in self.members],
+        }
+        if not self.is_variable and not self.has_reference:  # a reference is longer in a domain than in a file
+            layout |= {"offsets": [member.offset for member in self.members], "itemsize": self.size}
+        return np.dtype(layout)  # type: ignore[call-overload, no-any-return]
+
+    def __str__(self) -> str:
+        return "compound {" + ", ".join(f"{member.name}: {member.type}" for member in self.members) + "}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enum(Type):
+    base: Integer
+    members: Mapping[str, int]
+
+    @property
+    def parts(self) -> tuple[Type, ...]:
+        return (self.base,)
+
+    @cached_property
+    def stored_size(self) -> int:
+        return self.base.stored_size
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return self.base.numpy
+
+    def __str__(self) -> str:
+        return f"enum of {self.base} {dict(self.members)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Array(Type):
+    dims: tuple[int, ...]
+    base: Type
+
+    @property
+    def parts(self) -> tuple[Type, ...]:
+        return (self.base,)
+
+    @property
+    def count(self) -> int:
+        """How many items one element has."""
+        return math.prod(self.dims)
+
+    @cached_property
+    def stored_size(self) -> int:
+        return self.count * self.base.stored_size
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype((self.base.numpy, self.dims))
+
+    def __str__(self) -> str:
+        return f"array {list(self.dims)} of {self.base}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequence(Type):
+    """HDF5's variable-length type of anything but text."""
+
+    base: Type
+
+    @property
+    def parts(self) -> tuple[Type, ...]:
+        return (self.base,)
+
+    @cached_property
+    def is_variable(self) -> bool:
+        return True
+
+    @cached_property
+    def is_plain(self) -> bool:
+        return False
+
+    @cached_property
+    def stored_size(self) -> int:
+        return _SEQUENCE_BYTES
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(object)
+
+    def __str__(self) -> str:
+        return f"variable-length {self.base}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opaque(Sized):
+    tag: str
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(f"V{self.size}")
+
+    def __str__(self) -> str:
+        return f"opaque of {self.size} bytes, tag {self.tag!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference(Type):
+    """`to` is object or region; `length` in bytes as HSDS keeps it."""
+
+    to: str
+    length: int = REFERENCE_BYTES
+
+    @cached_property
+    def is_plain(self) -> bool:
+        return False
+
+    @cached_property
+    def has_reference(self) -> bool:
+        return True
+
+    @cached_property
+    def stored_size(self) -> int:
+        return 8 if self.to == "object" else 12
+
+    @cached_property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(f"S{self.length}")
+
+    def __str__(self) -> str:
+        return f"{self.to} reference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherType(Sized):
+    """A class of types that is newer than this module, by HDF5's number of it."""
+
+    number: int
+
+    @cached_property
+    def is_plain(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"class {self.number}"
 
 
 def from_hdf5(tid: h5py.h5t.TypeID) -> Type:
-    """The normal form of a type in an HDF5 file."""
-    kind = tid.get_class()
-    if kind in (h5py.h5t.INTEGER, h5py.h5t.BITFIELD):
-        form: Type = {"class": "bitfield", "size": tid.get_size(), "order": _ORDERS.get(tid.get_order(), "?")}
-        if kind == h5py.h5t.INTEGER:
-            form |= {"class": "integer", "signed": tid.get_sign() != h5py.h5t.SGN_NONE}
-            if (tid.get_precision(), tid.get_offset()) != (8 * tid.get_size(), 0):
-                form["detail"] = f"{tid.get_precision()} bits at bit {tid.get_offset()}"
-        return form
+    """The type of an object or attribute of a file."""
+    kind, size = tid.get_class(), tid.get_size()
+    if kind == h5py.h5t.INTEGER:
+        signed = tid.get_sign() != h5py.h5t.SGN_NONE
+        precision = tid.get_precision(), tid.get_offset()
+        detail = "" if precision == (8 * size, 0) else "{} bits at bit {}".format(*precision)
+        return Integer(size=size, order=_order(tid), signed=signed, detail=detail)
+    if kind == h5py.h5t.BITFIELD:
+        return Bitfield(size=size, order=_order(tid))
     if kind == h5py.h5t.FLOAT:
-        form = {"class": "float", "size": tid.get_size(), "order": _ORDERS.get(tid.get_order(), "?")}
         fields = (*tid.get_fields()[1:], tid.get_ebias())
-        if fields != _IEEE.get(tid.get_size()):
-            form["detail"] = f"fields {fields}"
-        return form
+        return Float(size=size, order=_order(tid), detail="" if fields == _IEEE.get(size) else f"fields {fields}")
     if kind == h5py.h5t.STRING:
         charset = "UTF8" if tid.get_cset() == h5py.h5t.CSET_UTF8 else "ASCII"
-        length = "variable" if tid.is_variable_str() else tid.get_size()
-        return {"class": "string", "length": length, "charset": charset, "padding": _PADDINGS[tid.get_strpad()]}
+        length = None if tid.is_variable_str() else size
+        return String(length=length, charset=charset, padding=_PADDINGS[tid.get_strpad()])
     if kind == h5py.h5t.COMPOUND:
-        members = [
-            {
-                "name": _text(tid.get_member_name(i)),
-                "offset": tid.get_member_offset(i),
-                "type": from_hdf5(tid.get_member_type(i)),
-            }
-            for i in range(tid.get_nmembers())
-        ]
-        return {"class": "compound", "size": tid.get_size(), "members": members}
+        members = tuple(
+            Member(
+                name=_text(tid.get_member_name(number)),
+                offset=tid.get_member_offset(number),
+                type=from_hdf5(tid.get_member_type(number)),
+            )
+            for number in range(tid.get_nmembers())
+        )
+        return Compound(size=size, members=members)
     if kind == getattr(h5py.h5t, "COMPLEX", None):
         # HDF5 2.0's own; of the same bytes as the compound that h5py made of complex numbers before
         part = from_hdf5(tid.get_super())
-        members = [{"name": name, "offset": at * part["size"], "type": part} for at, name in enumerate("ri")]
-        return {"class": "compound", "size": tid.get_size(), "members": members}
+        both = (Member(name=name, offset=at * part.stored_size, type=part) for at, name in enumerate("ri"))
+        return Compound(size=size, members=tuple(both))
     if kind == h5py.h5t.ENUM:
         names = {_text(tid.get_member_name(i)): tid.get_member_value(i) for i in range(tid.get_nmembers())}
-        return {"class": "enum", "base": from_hdf5(tid.get_super()), "members": names}
+        base = from_hdf5(tid.get_super())
+        if not isinstance(base, Integer):
+            raise UnknownType(f"an enum of {base}")
+        return Enum(base=base, members=names)
     if kind == h5py.h5t.ARRAY:
-        return {"class": "array", "dims": list(tid.get_array_dims()), "base": from_hdf5(tid.get_super())}
+        return Array(dims=tuple(tid.get_array_dims()), base=from_hdf5(tid.get_super()))
     if kind == h5py.h5t.VLEN:
-        return {"class": "vlen", "base": from_hdf5(tid.get_super())}
+        return Sequence(base=from_hdf5(tid.get_super()))
     if kind == h5py.h5t.OPAQUE:
-        return {"class": "opaque", "size": tid.get_size(), "tag": _text(tid.get_tag())}
+        return Opaque(size=size, tag=_text(tid.get_tag()))
     if kind == h5py.h5t.REFERENCE:
-        return {"class": "reference", "to": "object" if tid.equal(h5py.h5t.STD_REF_OBJ) else "region"}
-    return {"class": f"class {kind}", "size": tid.get_size()}
+        return Reference(to="object" if tid.equal(h5py.h5t.STD_REF_OBJ) else "region")
+    return OtherType(number=kind, size=size)
+
+
+def _order(tid: h5py.h5t.TypeID) -> str:
+    return _ORDERS.get(tid.get_order(), "?")
+
+
+def _text(raw: bytes | str) -> str:
+    return raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
 
 
 def from_json(item: Any) -> Type:
-    """The normal form of a type as HSDS tells it. Raises `UnknownType`."""
+    """A type as HSDS tells it. Raises `UnknownType`."""
     try:
         return _from_json(item)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -104,245 +391,40 @@ def from_json(item: Any) -> Type:
 
 def _from_json(item: Any) -> Type:
     if isinstance(item, str):
-        kind = "float" if item.startswith("H5T_IEEE_F") else "integer"
-        order = item[-2:] if item[-2:] in ("LE", "BE") else "LE"  # h5pyd writes the base of a vlen without one
-        bits = int(item.removesuffix(order).rsplit("_", 1)[1][1:])
-        form: Type = {"class": kind, "size": bits // 8, "order": order}
-        if kind == "integer":
-            form["signed"] = "_STD_I" in item
-        return form
+        order = item[-2:] if item[-2:] in ("LE", "BE") else "LE"  # h5pyd writes the base of a sequence without one
+        size = int(item.removesuffix(order).rsplit("_", 1)[1][1:]) // 8
+        if item.startswith("H5T_IEEE_F"):
+            return Float(size=size, order=order)
+        return Integer(size=size, order=order, signed="_STD_I" in item)
     kind = item["class"]
     if kind in ("H5T_INTEGER", "H5T_FLOAT"):
         return _from_json(item["base"])
     if kind == "H5T_STRING":
-        length = "variable" if item["length"] == "H5T_VARIABLE" else int(item["length"])
-        charset = item["charSet"].removeprefix("H5T_CSET_")
-        return {
-            "class": "string",
-            "length": length,
-            "charset": charset,
-            "padding": item.get("strPad", "H5T_STR_NULLPAD").removeprefix("H5T_STR_"),
-        }
+        return String(
+            length=None if item["length"] == "H5T_VARIABLE" else int(item["length"]),
+            charset=item["charSet"].removeprefix("H5T_CSET_"),
+            padding=item.get("strPad", "H5T_STR_NULLPAD").removeprefix("H5T_STR_"),
+        )
     if kind == "H5T_COMPOUND":
         members, offset = [], 0
-        for member in item["fields"]:
-            inner = _from_json(member["type"])
-            members.append({"name": member["name"], "offset": offset, "type": inner})
-            offset += 0 if is_variable(inner) else wire_dtype(inner).itemsize
-        return {"class": "compound", "size": offset, "members": members}
+        for field in item["fields"]:
+            inner = _from_json(field["type"])
+            members.append(Member(name=field["name"], offset=offset, type=inner))
+            offset += 0 if inner.is_variable else inner.numpy.itemsize
+        return Compound(size=offset, members=tuple(members))
     if kind == "H5T_ENUM":
-        return {"class": "enum", "base": _from_json(item["base"]), "members": dict(item["mapping"])}
+        base = _from_json(item["base"])
+        if not isinstance(base, Integer):
+            raise TypeError(f"an enum of {base}")
+        return Enum(base=base, members=dict(item["mapping"]))
     if kind == "H5T_ARRAY":
-        dims = [item["dims"]] if isinstance(item["dims"], int) else list(item["dims"])
-        return {"class": "array", "dims": dims, "base": _from_json(item["base"])}
+        dims = (item["dims"],) if isinstance(item["dims"], int) else tuple(item["dims"])
+        return Array(dims=dims, base=_from_json(item["base"]))
     if kind == "H5T_VLEN":
-        return {"class": "vlen", "base": _from_json(item["base"])}
+        return Sequence(base=_from_json(item["base"]))
     if kind == "H5T_OPAQUE":
-        return {"class": "opaque", "size": int(item["size"]), "tag": item.get("tag", "")}
+        return Opaque(size=int(item["size"]), tag=item.get("tag", ""))
     if kind == "H5T_REFERENCE":
         to = "object" if item["base"] == "H5T_STD_REF_OBJ" else "region"
-        return {"class": "reference", "to": to, "length": int(item.get("length", REFERENCE_BYTES))}
+        return Reference(to=to, length=int(item.get("length", REFERENCE_BYTES)))
     raise KeyError(kind)
-
-
-def _text(raw: bytes | str) -> str:
-    return raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else raw
-
-
-def parts(form: Type) -> list[Type]:
-    """The types directly inside a type."""
-    if form["class"] == "compound":
-        return [member["type"] for member in form["members"]]
-    return [form["base"]] if "base" in form else []
-
-
-def is_variable(form: Type) -> bool:
-    """Whether elements of this type differ in size."""
-    if form["class"] == "vlen" or form.get("length") == "variable":
-        return True
-    return any(is_variable(part) for part in parts(form))
-
-
-def is_plain(form: Type) -> bool:
-    """Whether an element is a run of bytes that numpy can look at as stored: no pointers, no unusual numbers."""
-    if form["class"] in ("vlen", "reference") or form["class"].startswith("class") or form.get("length") == "variable":
-        return False
-    if "detail" in form or form.get("order") == "?":
-        return False
-    return all(is_plain(part) for part in parts(form))
-
-
-def has_reference(form: Type) -> bool:
-    return form["class"] == "reference" or any(has_reference(part) for part in parts(form))
-
-
-def wire_dtype(form: Type) -> np.dtype[Any]:
-    """How numpy sees one element: as stored in the file, or as HSDS sends it. What varies in size is an object."""
-    kind = form["class"]
-    if kind in ("vlen",) or form.get("length") == "variable":
-        return np.dtype(object)
-    if kind in ("integer", "bitfield", "float"):
-        letter = {"float": "f", "bitfield": "u"}.get(kind) or ("i" if form["signed"] else "u")
-        return np.dtype(f"{'>' if form['order'] == 'BE' else '<'}{letter}{form['size']}")
-    if kind == "string":
-        return np.dtype(f"S{form['length']}")
-    if kind == "opaque":
-        return np.dtype(f"V{form['size']}")
-    if kind == "enum":
-        return wire_dtype(form["base"])
-    if kind == "array":
-        return np.dtype((wire_dtype(form["base"]), tuple(form["dims"])))
-    if kind == "reference":
-        return np.dtype(f"S{form.get('length', REFERENCE_BYTES)}")
-    if kind == "compound":
-        names = [member["name"] for member in form["members"]]
-        formats = [wire_dtype(member["type"]) for member in form["members"]]
-        if is_variable(form) or has_reference(form):  # a reference is longer in a domain than in a file
-            return np.dtype({"names": names, "formats": formats})
-        offsets = [member["offset"] for member in form["members"]]
-        return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": form["size"]})
-    raise UnknownType(f"type {form} cannot be held by numpy")
-
-
-def describe(form: Type) -> str:
-    """A type on one line."""
-    kind = form["class"]
-    if kind in ("integer", "float", "bitfield"):
-        name = "unsigned integer" if kind == "integer" and not form["signed"] else kind
-        return f"{name} of {8 * form['size']} bits {form['order']}" + (
-            f" ({form['detail']})" if "detail" in form else ""
-        )
-    if kind == "string":
-        return f"string of length {form['length']} {form['charset']} {form['padding']}"
-    if kind == "compound":
-        return "compound {" + ", ".join(f"{m['name']}: {describe(m['type'])}" for m in form["members"]) + "}"
-    if kind == "enum":
-        return f"enum of {describe(form['base'])} {form['members']}"
-    if kind == "array":
-        return f"array {form['dims']} of {describe(form['base'])}"
-    if kind == "vlen":
-        return f"variable-length {describe(form['base'])}"
-    if kind == "opaque":
-        return f"opaque of {form['size']} bytes, tag {form['tag']!r}"
-    return f"{form['to']} reference" if kind == "reference" else kind
-
-
-def compare_types(source: Type, domain: Type, *, scalar_attribute: bool = False, where: str = "type") -> list[Mismatch]:
-    """All mismatches of two types.
-
-    `scalar_attribute`: h5pyd turns the value of a scalar attribute into a numpy scalar, which has the machine's byte
-    order and, for a fixed string, the length of the text.
-    """
-    kind = source["class"]
-    loose = scalar_attribute
-    if kind == "bitfield" and domain["class"] == "integer" and not domain["signed"]:
-        # HSDS has no bit fields: h5py hands the bits over as an unsigned number
-        found = [Mismatch(f"{where} class", describe(source), describe(domain), note=True)]
-        return found + _number(source, domain, loose, where)
-    if kind != domain["class"]:
-        return [Mismatch(where, describe(source), describe(domain))]
-    if kind in ("integer", "float", "bitfield"):
-        if source.get("signed") != domain.get("signed"):
-            return [Mismatch(where, describe(source), describe(domain))]
-        return _number(source, domain, loose, where)
-    if kind == "string":
-        return _string(source, domain, loose, where)
-    if kind == "opaque":
-        if source["size"] != domain["size"]:
-            return [Mismatch(f"{where} size", source["size"], domain["size"])]
-        if source["tag"] != domain["tag"]:
-            return [Mismatch(f"{where} tag", source["tag"], domain["tag"], note=domain["tag"] == "")]
-        return []
-    if kind == "reference":
-        return [] if source["to"] == domain["to"] else [Mismatch(where, describe(source), describe(domain))]
-    if kind == "enum":
-        found = compare_types(source["base"], domain["base"], scalar_attribute=loose, where=f"{where} base")
-        if source["members"] != domain["members"]:
-            found.append(Mismatch(f"{where} members", source["members"], domain["members"]))
-        return found
-    if kind == "array":
-        if source["dims"] != domain["dims"]:
-            return [Mismatch(f"{where} dimensions", source["dims"], domain["dims"])]
-        return compare_types(source["base"], domain["base"], where=f"{where} base")
-    if kind == "vlen":
-        return compare_types(source["base"], domain["base"], where=f"{where} base")
-    if kind == "compound":
-        return _compound(source, domain, where)
-    return [Mismatch(where, describe(source), describe(domain))]
-
-
-def _number(source: Type, domain: Type, loose: bool, where: str) -> list[Mismatch]:
-    if source["size"] != domain["size"]:
-        # a float that is not of IEEE's kinds becomes the next larger one that is
-        widened = source["class"] == "float" and "detail" in source and domain["size"] > source["size"]
-        return [Mismatch(where, describe(source), describe(domain), note=widened and domain["order"] == "LE")]
-    found = []
-    if source.get("detail") != domain.get("detail"):
-        # JSON types know no precision and no bit offset
-        found.append(Mismatch(f"{where} precision", source.get("detail", "all bits"), "all bits", note=True))
-    if source["order"] != domain["order"] and source["size"] > 1:
-        note = loose and domain["order"] == "LE"
-        found.append(Mismatch(f"{where} byte order", source["order"], domain["order"], note))
-    return found
-
-
-def _string(source: Type, domain: Type, loose: bool, where: str) -> list[Mismatch]:
-    found = []
-    variable = source["length"] == "variable"
-    if source["length"] != domain["length"]:
-        narrowed = loose and not variable and domain["length"] != "variable" and domain["length"] < source["length"]
-        found.append(Mismatch(f"{where} length", source["length"], domain["length"], note=narrowed))
-    if source["charset"] != domain["charset"]:
-        # h5pyd writes every fixed string as ASCII, and the text of a scalar attribute as UTF-8
-        lost = (domain["charset"] == "ASCII" and not variable) or (domain["charset"] == "UTF8" and variable and loose)
-        found.append(Mismatch(f"{where} character set", source["charset"], domain["charset"], note=lost))
-    if source["padding"] != domain["padding"]:
-        default = "NULLTERM" if domain["length"] == "variable" else "NULLPAD"
-        lost = domain["padding"] == default
-        found.append(Mismatch(f"{where} padding", source["padding"], domain["padding"], note=lost))
-    return found
-
-
-def _compound(source: Type, domain: Type, where: str) -> list[Mismatch]:
-    ours, theirs = ([member["name"] for member in form["members"]] for form in (source, domain))
-    if ours != theirs:
-        return [Mismatch(f"{where} members", ours, theirs)]
-    found = []
-    for mine, other in zip(source["members"], domain["members"], strict=True):
-        found += compare_types(mine["type"], other["type"], where=f"{where} member {mine['name']}")
-    if not is_packed(source):
-        layout = f"{source['size']} bytes, offsets {[m['offset'] for m in source['members']]}"
-        found.append(Mismatch(f"{where} layout", layout, "packed", note=True))
-    return found
-
-
-def is_packed(form: Type) -> bool:
-    """Whether a compound's own members follow each other without gaps; True for any other type."""
-    if form["class"] != "compound":
-        return True
-    stored = sum(_stored_size(member["type"]) for member in form["members"])
-    return bool(stored == form["size"]) and [m["offset"] for m in form["members"]] == _packed_offsets(form)
-
-
-def _packed_offsets(form: Type) -> list[int]:
-    offsets, end = [], 0
-    for member in form["members"]:
-        offsets.append(end)
-        end += _stored_size(member["type"])
-    return offsets
-
-
-def _stored_size(form: Type) -> int:
-    """Bytes of one element in the memory of the HDF5 library (16 for a sequence, 8 for a string's pointer)."""
-    kind = form["class"]
-    if kind == "vlen":
-        return 16
-    if kind == "string":
-        return 8 if form["length"] == "variable" else int(form["length"])
-    if kind == "reference":
-        return 8 if form["to"] == "object" else 12
-    if kind == "array":
-        return int(np.prod(form["dims"])) * _stored_size(form["base"])
-    if kind == "enum":
-        return _stored_size(form["base"])
-    return int(form["size"])

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .types import Type, is_variable, parts, wire_dtype
+from . import types
+from .types import Type
 
 Array = np.ndarray[Any, Any]
 # decides whether a reference of the source and one of the domain point at the same thing
@@ -26,8 +27,8 @@ def from_bytes(data: bytes, form: Type, count: int) -> Array:
 
     What varies in size comes as objects: bytes for a string, an array for a sequence. Raises `Undecodable`.
     """
-    if not is_variable(form):
-        dtype = wire_dtype(form)
+    if not form.is_variable:
+        dtype = form.numpy
         if len(data) != dtype.itemsize * count:
             raise Undecodable(f"{len(data)} bytes where {count} elements of {dtype.itemsize} bytes were asked for")
         return np.frombuffer(data, dtype, count)
@@ -42,44 +43,42 @@ def from_bytes(data: bytes, form: Type, count: int) -> Array:
 
 
 def _variable_arrays(form: Type) -> int:
-    own = form["class"] == "array" and is_variable(form)
-    return int(own) + sum(map(_variable_arrays, parts(form)))
+    own = isinstance(form, types.Array) and form.is_variable
+    return int(own) + sum(map(_variable_arrays, form.parts))
 
 
 def _empty(form: Type, count: int) -> Array:
-    dtype = wire_dtype(form)
-    return np.empty(count, dtype)
+    return np.empty(count, form.numpy)
 
 
 def _parse(data: bytes, start: int, form: Type) -> tuple[Any, int]:
-    kind = form["class"]
-    if not is_variable(form):
-        dtype = wire_dtype(form)
+    if not form.is_variable:
+        dtype = form.numpy
         end = start + dtype.itemsize
         if end > len(data):
             raise Undecodable(f"the bytes end within an element ({len(data)} of {end})")
         return np.frombuffer(data, dtype, 1, start)[0], end
-    if kind == "compound":
+    if isinstance(form, types.Compound):
         members = []
-        for member in form["members"]:
-            value, start = _parse(data, start, member["type"])
+        for part in form.parts:
+            value, start = _parse(data, start, part)
             members.append(value)
         return tuple(members), start
-    if kind == "array":
-        items = np.empty(int(np.prod(form["dims"])), object)
+    if isinstance(form, types.Array):
+        items = np.empty(form.count, object)
         for index in range(len(items)):
-            items[index], start = _parse(data, start, form["base"])
-        return items.reshape(form["dims"]), start
+            items[index], start = _parse(data, start, form.base)
+        return items.reshape(form.dims), start
     # a string or a sequence: the number of bytes, then the bytes
     size = int.from_bytes(data[start : start + 4], "little")
     start, end = start + 4, start + 4 + size
     if end > len(data):
         raise Undecodable(f"an element of {size} bytes reaches past the end of the answer")
-    if kind == "string":
+    if not isinstance(form, types.Sequence):
         return data[start:end], end
-    if is_variable(form["base"]):
+    if form.base.is_variable:
         raise Undecodable("a sequence of elements that vary in size")
-    dtype = wire_dtype(form["base"])
+    dtype = form.base.numpy
     if size % dtype.itemsize:
         raise Undecodable(f"a sequence of {size} bytes whose elements have {dtype.itemsize}")
     return np.frombuffer(data, dtype, size // dtype.itemsize, start), end
@@ -112,35 +111,32 @@ def _flatten(value: Any, rank: int) -> list[Any]:
 
 
 def _json_dtype(form: Type) -> np.dtype[Any]:
-    """Like `wire_dtype`, with objects for all text: JSON text has a length of its own."""
-    kind = form["class"]
-    if kind in ("string", "reference", "vlen"):
+    """Like the type's own, with objects for all text: JSON text has a length of its own."""
+    if isinstance(form, types.String | types.Reference | types.Sequence):
         return np.dtype(object)
-    if kind == "array":
-        return np.dtype((_json_dtype(form["base"]), tuple(form["dims"])))
-    if kind == "compound":
-        return np.dtype([(member["name"], _json_dtype(member["type"])) for member in form["members"]])
-    return wire_dtype(form)
+    if isinstance(form, types.Array):
+        return np.dtype((_json_dtype(form.base), form.dims))
+    if isinstance(form, types.Compound):
+        return np.dtype([(member.name, _json_dtype(member.type)) for member in form.members])
+    return form.numpy
 
 
 def _from_element(value: Any, form: Type) -> Any:
-    kind = form["class"]
-    if kind in ("string", "reference"):
-        return _bytes(value)
-    if kind == "opaque":
-        return np.frombuffer(_bytes(value).ljust(form["size"], b"\0"), f"V{form['size']}")[0]
-    if kind == "compound":
-        if len(value) != len(form["members"]):
-            raise Undecodable(f"{len(value)} members where the type has {len(form['members'])}")
-        pairs = zip(value, form["members"], strict=True)
-        return tuple(_from_element(part, member["type"]) for part, member in pairs)
-    if kind in ("array", "vlen"):
-        rank = len(form["dims"]) if kind == "array" else 1
-        leaves = _flatten(value, rank)
-        items = np.empty(len(leaves), _json_dtype(form["base"]))
-        for index, leaf in enumerate(leaves):
-            items[index] = _from_element(leaf, form["base"])
-        return items.reshape(tuple(form["dims"]) + items.shape[1:]) if kind == "array" else items
+    match form:
+        case types.String() | types.Reference():
+            return _bytes(value)
+        case types.Opaque():
+            return np.frombuffer(_bytes(value).ljust(form.size, b"\0"), form.numpy)[0]
+        case types.Compound():
+            if len(value) != len(form.members):
+                raise Undecodable(f"{len(value)} members where the type has {len(form.members)}")
+            return tuple(_from_element(item, part) for item, part in zip(value, form.parts, strict=True))
+        case types.Array() | types.Sequence():
+            leaves = _flatten(value, len(form.dims) if isinstance(form, types.Array) else 1)
+            items = np.empty(len(leaves), _json_dtype(form.base))
+            for index, leaf in enumerate(leaves):
+                items[index] = _from_element(leaf, form.base)
+            return items.reshape(form.dims + items.shape[1:]) if isinstance(form, types.Array) else items
     return value
 
 
@@ -156,8 +152,8 @@ def _bytes(value: Any) -> bytes:
 
 def zeros(form: Type, count: int) -> Array:
     """What an element is that nobody wrote: zero bytes, empty text, an empty sequence, a null reference."""
-    if not is_variable(form):
-        return np.zeros(count, wire_dtype(form))
+    if not form.is_variable:
+        return np.zeros(count, form.numpy)
     out = _empty(form, count)
     for index in range(count):
         out[index] = _zero(form)
@@ -165,19 +161,19 @@ def zeros(form: Type, count: int) -> Array:
 
 
 def _zero(form: Type) -> Any:
-    kind = form["class"]
-    if not is_variable(form):
-        return np.zeros(1, wire_dtype(form))[0]
-    if kind == "string":
-        return b""
-    if kind == "vlen":
-        return np.empty(0, _json_dtype(form["base"]))
-    if kind == "compound":
-        return tuple(_zero(member["type"]) for member in form["members"])
-    items = np.empty(int(np.prod(form["dims"])), object)
-    for index in range(len(items)):
-        items[index] = _zero(form["base"])
-    return items.reshape(form["dims"])
+    if not form.is_variable:
+        return np.zeros(1, form.numpy)[0]
+    match form:
+        case types.Sequence():
+            return np.empty(0, _json_dtype(form.base))
+        case types.Compound():
+            return tuple(map(_zero, form.parts))
+        case types.Array():
+            items = np.empty(form.count, object)
+            for index in range(len(items)):
+                items[index] = _zero(form.base)
+            return items.reshape(form.dims)
+    return b""
 
 
 @dataclass(frozen=True)
@@ -192,33 +188,37 @@ class Pair:
         return Pair(source, domain, self.same_target)
 
     def base(self) -> Pair:
-        return self.inner(self.source["base"], self.domain["base"])
+        """Of arrays, sequences and enums."""
+        return self.inner(self.source.parts[0], self.domain.parts[0])
 
     def members(self) -> list[tuple[str, Pair]]:
-        both = zip(self.source["members"], self.domain["members"], strict=True)
-        return [(mine["name"], self.inner(mine["type"], other["type"])) for mine, other in both]
+        """Of compounds, with their names."""
+        assert isinstance(self.source, types.Compound)
+        both = zip(self.source.members, self.domain.parts, strict=True)
+        return [(mine.name, self.inner(mine.type, other)) for mine, other in both]
 
 
 def equal(pair: Pair, ours: Array, theirs: Array) -> Array:
     """Which of the elements are the same: a boolean per element. NaN is NaN, whatever its bits; -0.0 is not 0.0."""
-    kind, count = pair.source["class"], len(ours)
-    if kind == "compound":
-        same = np.ones(count, bool)
-        for name, inner in pair.members():
-            same &= equal(inner, member(ours, name), member(theirs, name))
-        return same
-    if kind == "array":
-        dims = pair.source["dims"]
-        flat = equal(pair.base(), _stretch(ours, dims), _stretch(theirs, dims))
-        return np.asarray(flat.reshape(count, -1).all(axis=1)) if count else flat[:0]
-    if kind == "vlen":
-        return np.fromiter((_same_sequence(pair.base(), a, b) for a, b in zip(ours, theirs, strict=True)), bool, count)
-    if kind == "reference":
-        ids = [item.rstrip(b"\0").decode("ascii", "replace") for item in theirs]
-        return np.fromiter((pair.same_target(a, b) for a, b in zip(ours, ids, strict=True)), bool, count)
-    if kind == "string":
-        return _same_text(pair.source, ours, theirs)
-    return _same_bits(kind, ours, theirs)
+    form, count = pair.source, len(ours)
+    match form:
+        case types.Compound():
+            same = np.ones(count, bool)
+            for name, inner in pair.members():
+                same &= equal(inner, member(ours, name), member(theirs, name))
+            return same
+        case types.Array():
+            flat = equal(pair.base(), _stretch(ours, form), _stretch(theirs, form))
+            return np.asarray(flat.reshape(count, -1).all(axis=1)) if count else flat[:0]
+        case types.Sequence():
+            base, both = pair.base(), zip(ours, theirs, strict=True)
+            return np.fromiter((_same_sequence(base, a, b) for a, b in both), bool, count)
+        case types.Reference():
+            ids = [item.rstrip(b"\0").decode("ascii", "replace") for item in theirs]
+            return np.fromiter((pair.same_target(a, b) for a, b in zip(ours, ids, strict=True)), bool, count)
+        case types.String():
+            return _same_text(form, ours, theirs)
+    return _same_bits(isinstance(form, types.Float), ours, theirs)
 
 
 def member(values: Array, name: str) -> Array:
@@ -228,9 +228,9 @@ def member(values: Array, name: str) -> Array:
     return np.asarray(values[name])
 
 
-def _stretch(values: Array, dims: list[int]) -> Array:
-    """All items of arrays as one run: shape (n, *dims, …) becomes (n * size, …)."""
-    return np.asarray(values.reshape(len(values) * int(np.prod(dims)), *values.shape[1 + len(dims) :]))
+def _stretch(values: Array, form: types.Array) -> Array:
+    """All items of arrays as one run: shape (n, *dims, …) becomes (n * count, …)."""
+    return np.asarray(values.reshape(len(values) * form.count, *values.shape[1 + len(form.dims) :]))
 
 
 def _same_sequence(base: Pair, ours: Any, theirs: Any) -> bool:
@@ -240,25 +240,25 @@ def _same_sequence(base: Pair, ours: Any, theirs: Any) -> bool:
     return len(ours) == len(theirs) and bool(equal(base, ours, theirs).all())
 
 
-def _same_text(form: Type, ours: Array, theirs: Array) -> Array:
-    if ours.dtype.kind == "S" and theirs.dtype.kind == "S" and form["padding"] == "NULLPAD":
+def _same_text(form: types.String, ours: Array, theirs: Array) -> Array:
+    if ours.dtype.kind == "S" and theirs.dtype.kind == "S" and form.padding == "NULLPAD":
         return np.asarray(ours == theirs)
     both = zip(ours.tolist(), theirs.tolist(), strict=True)
     return np.fromiter((text(form, a) == text(form, b) for a, b in both), bool, len(ours))
 
 
-def text(form: Type, value: Any) -> bytes:
+def text(form: types.String, value: Any) -> bytes:
     """A string without its padding, by the rule of the file: a domain holds the padding as it stood in the chunk."""
     raw = _bytes(value)
-    if form["length"] == "variable":
+    if form.length is None:
         return raw
-    if form["padding"] == "NULLTERM":
+    if form.padding == "NULLTERM":
         return raw.split(b"\0", 1)[0]
     raw = raw.rstrip(b"\0")
-    return raw.rstrip(b" ") if form["padding"] == "SPACEPAD" else raw
+    return raw.rstrip(b" ") if form.padding == "SPACEPAD" else raw
 
 
-def _same_bits(kind: str, ours: Array, theirs: Array) -> Array:
+def _same_bits(floats: bool, ours: Array, theirs: Array) -> Array:
     a, b = _little(ours), _little(theirs)
     if a.dtype.itemsize != b.dtype.itemsize:
         return np.zeros(len(ours), bool)
@@ -267,7 +267,7 @@ def _same_bits(kind: str, ours: Array, theirs: Array) -> Array:
         same = a.view(f"<u{size}") == b.view(f"<u{size}")
     else:
         same = (a.view("u1").reshape(-1, size) == b.view("u1").reshape(-1, size)).all(axis=1)
-    if kind == "float":
+    if floats:
         same |= np.isnan(a) & np.isnan(b)
     return np.asarray(same)
 
@@ -280,16 +280,16 @@ def _little(values: Array) -> Array:
 
 def locate(pair: Pair, ours: Array, theirs: Array) -> tuple[str, Pair, Any, Any]:
     """Where inside one element (arrays of length 1) the two differ, down to a member or an item."""
-    kind = pair.source["class"]
-    if kind == "compound":
+    form = pair.source
+    if isinstance(form, types.Compound):
         for name, inner in pair.members():
             a, b = member(ours, name), member(theirs, name)
             if not equal(inner, a, b).all():
                 where, leaf, x, y = locate(inner, a, b)
                 return f".{name}{where}", leaf, x, y
-    if kind in ("array", "vlen"):
-        if kind == "array":
-            a, b = (_stretch(side, pair.source["dims"]) for side in (ours, theirs))
+    if isinstance(form, types.Array | types.Sequence):
+        if isinstance(form, types.Array):
+            a, b = (_stretch(side, form) for side in (ours, theirs))
         else:
             a, b = np.asarray(ours[0]), np.asarray(theirs[0])
             a = a.reshape(-1)[:0] if a.ndim == 0 else a

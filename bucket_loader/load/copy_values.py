@@ -31,13 +31,13 @@ def copy_values(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -
         dataset = Dataset(source, partners.place)
         if dataset.shape is None or 0 in dataset.shape:
             continue
-        if not types.is_plain(dataset.form):
-            kind = types.describe(dataset.form)
+        if not dataset.form.is_plain:
+            kind = dataset.form
             raise Trouble(
                 f"dataset {printable(partners.path)} ({kind}) cannot be written beside bit fields or opaque values"
             )
         item = domain.describe(partners.identity)
-        dtype = types.wire_dtype(types.from_json(item["type"]))
+        dtype = types.from_json(item["type"]).numpy
         grain = tuple(item.get("layout", {}).get("dims") or dataset.shape)
         elements = max(1, _BLOCK_BYTES // dtype.itemsize)
         selections = blocks(dataset.shape, grain, elements, _CHUNKS_PER_BLOCK) if dataset.shape else [()]
@@ -54,11 +54,11 @@ def _as_sent(values: np.ndarray[Any, Any], dtype: np.dtype[Any], form: types.Typ
     """The elements in HSDS's form: its byte order, and compounds without gaps."""
     base = dtype.subdtype[0] if dtype.subdtype else dtype
     if base.names is None and values.dtype.itemsize != base.itemsize:
-        raise Trouble(f"{types.describe(form)} is {base} in the domain, of another size")
+        raise Trouble(f"{form} is {base} in the domain, of another size")
     if base.names is not None or values.dtype.kind != "V":
         values = values.astype(base)
     sent = np.ascontiguousarray(values).tobytes()
     expected = dtype.itemsize * (values.size // math.prod(dtype.subdtype[1] if dtype.subdtype else ()))
     if len(sent) != expected:
-        raise Trouble(f"{types.describe(form)} takes {expected} bytes in the domain, and {len(sent)} in the file")
+        raise Trouble(f"{form} takes {expected} bytes in the domain, and {len(sent)} in the file")
     return sent

@@ -20,7 +20,7 @@ from ..hdf5.file import Item, attributes, encode, links, objects
 from ..hdf5.types import Type
 from ..log import clear_line
 
-_ARRAY_OF = ("integer", "float", "string", "array", "bitfield")
+_ARRAY_OF = (types.Number, types.String, types.Array)
 
 
 def reasons(file: h5py.File) -> Iterator[str]:
@@ -58,24 +58,24 @@ def _typed(name: str, kind: Any, item: Item) -> Iterator[str]:
     try:
         getTypeItem(kind(item.id).dtype)
     except (OSError, TypeError, ValueError, KeyError, AttributeError) as error:
-        yield f"{name} has the type {types.describe(form)}, which h5pyd cannot describe ({error})"
+        yield f"{name} has the type {form}, which h5pyd cannot describe ({error})"
 
 
 def _limit(form: Type) -> str:
     """What in a type HSDS 0.9 or h5pyd 0.24 cannot hold."""
-    kind = form["class"]
-    if kind == "reference" and form["to"] == "region":
+    if isinstance(form, types.Reference) and form.to == "region":
         return "region references, which HSDS cannot hold"
-    if kind == "array":
-        if form["base"]["class"] not in _ARRAY_OF:
-            return f"arrays of {types.describe(form['base'])}, which HSDS cannot hold"
-        if types.is_variable(form["base"]):
+    if isinstance(form, types.Array):
+        if not isinstance(form.base, _ARRAY_OF):
+            return f"arrays of {form.base}, which HSDS cannot hold"
+        if form.base.is_variable:
             return "arrays of items of variable length, which HSDS cannot take"
-    if kind == "vlen" and types.is_variable(form["base"]):
-        return "sequences of items of variable length, which HSDS cannot take"
-    if kind == "vlen" and form["base"]["class"] == "compound":
-        return f"sequences of {types.describe(form['base'])}, which HSDS cannot hold"
-    return next(filter(None, map(_limit, types.parts(form))), "")
+    if isinstance(form, types.Sequence):
+        if form.base.is_variable:
+            return "sequences of items of variable length, which HSDS cannot take"
+        if isinstance(form.base, types.Compound):
+            return f"sequences of {form.base}, which HSDS cannot hold"
+    return next(filter(None, map(_limit, form.parts)), "")
 
 
 def _attributes(item: Item) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _attributes(item: Item) -> Iterator[str]:
             try:
                 high.attrs[encode(name)]
             except (OSError, TypeError, ValueError, KeyError) as error:
-                yield f"{where} of the type {types.describe(form)} cannot be read by h5py ({error})"
+                yield f"{where} of the type {form} cannot be read by h5py ({error})"
 
 
 def _values(item: Item) -> Iterator[str]:
@@ -100,12 +100,12 @@ def _values(item: Item) -> Iterator[str]:
     form = types.from_hdf5(item.id.get_type())
     if dataset.shape is None or 0 in dataset.shape:
         return
-    if form["class"] == "array":
-        yield f"dataset {item.path} has an array type ({types.describe(form)}), whose fill value hsload cannot use"
+    if isinstance(form, types.Array):
+        yield f"dataset {item.path} has an array type ({form}), whose fill value hsload cannot use"
     try:
         dataset[tuple(0 for _ in dataset.shape)]
     except (OSError, TypeError, ValueError) as error:
-        yield (f"the values of dataset {item.path} of the type {types.describe(form)} cannot be read by h5py ({error})")
+        yield (f"the values of dataset {item.path} of the type {form} cannot be read by h5py ({error})")
 
 
 def first_reason(file: h5py.File) -> str:

@@ -48,7 +48,7 @@ def is_copied(dataset: h5py.h5d.DatasetID) -> bool:
     if dataset.get_create_plist().get_layout() == h5py.h5d.COMPACT:
         return True
     form = types.from_hdf5(dataset.get_type())
-    return bool(form["class"] == "vlen" or form.get("length") == "variable")
+    return isinstance(form, types.Sequence) or (isinstance(form, types.String) and form.is_variable)
 
 
 def link_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
@@ -116,15 +116,15 @@ def filter_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
 
 def _not_as_stored(form: Type) -> str:
     """What in a type makes its bytes in the file differ from those of HSDS."""
-    if form["class"] == "reference":
+    if isinstance(form, types.Reference):
         return "references"
-    if types.is_variable(form):
+    if form.is_variable:
         return "members of variable length"
-    if "detail" in form or form.get("order") == "?":
-        return f"numbers of an unusual format ({form.get('detail', 'byte order')})"
-    if not types.is_packed(form):
+    if isinstance(form, types.Number) and not form.is_plain:
+        return f"numbers of an unusual format ({form.detail or 'byte order'})"
+    if isinstance(form, types.Compound) and not form.is_packed:
         return "compounds with gaps between their members"
-    return next(filter(None, map(_not_as_stored, types.parts(form))), "")
+    return next(filter(None, map(_not_as_stored, form.parts)), "")
 
 
 def _chunks(path: str, dataset: h5py.h5d.DatasetID, properties: h5py.h5p.PropDCID, shape: tuple[int, ...]) -> str:

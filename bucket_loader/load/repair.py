@@ -20,7 +20,7 @@ from ..children.answering import answered, open_source, parser
 from ..hdf5 import types
 from ..hdf5.domain import COLLECTIONS
 from ..hdf5.file import Identifier, attribute_values, attributes, encode, key_of, links, shape_of
-from ..hdf5.types import Type
+from ..hdf5.types import Enum, Reference, Type
 from ..hsds import Hsds
 from ..verify import Domain
 from ..verify.compare import pair_up
@@ -36,22 +36,21 @@ def needs_repair(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]
         if code not in (h5py.h5t.ENUM, h5py.h5t.REFERENCE) or shape_of(attribute.get_space()) != ():
             continue
         form = types.from_hdf5(kind)
-        if (code == h5py.h5t.ENUM and not _is_bool(form)) or form.get("to") == "object":
+        if (isinstance(form, Enum) and not _is_bool(form)) or (isinstance(form, Reference) and form.to == "object"):
             yield name, attribute, form
 
 
-def _is_bool(form: Type) -> bool:
+def _is_bool(form: Enum) -> bool:
     """h5py's own bool, for which numpy has a type."""
-    return bool(form["base"]["size"] == 1 and form["members"] == {"FALSE": 0, "TRUE": 1})
+    return form.base.size == 1 and form.members == {"FALSE": 0, "TRUE": 1}
 
 
 def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
     """The body of the request that makes such an attribute."""
-    if form["class"] == "enum":
-        base = form["base"]
-        letter = "I" if base["signed"] else "U"
-        integer = {"class": "H5T_INTEGER", "base": f"H5T_STD_{letter}{8 * base['size']}{base['order']}"}
-        return {"type": {"class": "H5T_ENUM", "base": integer, "mapping": form["members"]}, "value": int(value)}
+    if isinstance(form, Enum):
+        letter = "I" if form.base.signed else "U"
+        integer = {"class": "H5T_INTEGER", "base": f"H5T_STD_{letter}{8 * form.base.size}{form.base.order}"}
+        return {"type": {"class": "H5T_ENUM", "base": integer, "mapping": dict(form.members)}, "value": int(value)}
     return {
         "type": {"class": "H5T_REFERENCE", "base": "H5T_STD_REF_OBJ"},
         "value": pairs.reference(value),

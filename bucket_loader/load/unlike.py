@@ -6,7 +6,7 @@ import h5py
 
 from ..hdf5 import types
 from ..hdf5.file import Identifier
-from ..hdf5.types import Type
+from ..hdf5.types import Compound, Float, Type
 
 _NESTING = {h5py.h5t.COMPOUND, h5py.h5t.ARRAY, h5py.h5t.VLEN, getattr(h5py.h5t, "COMPLEX", h5py.h5t.COMPOUND)}
 _MOST_LINKS = 64  # followed for one path, of which a loop of soft links has no end
@@ -25,26 +25,27 @@ def torn(path: str, dataset: h5py.h5d.DatasetID) -> str:
     hsload writes a complex number that is a member of a compound with its real part twice.
     """
     form = types.from_hdf5(dataset.get_type())
-    if any(map(_has_complex, types.parts(form))):
-        return f"dataset {path} has complex numbers inside of {form['class']}s, which hsload writes with other values"
+    if any(map(_has_complex, form.parts)):
+        outer = type(form).__name__.lower()
+        return f"dataset {path} has complex numbers inside of {outer}s, which hsload writes with other values"
     return ""
 
 
-def _part_of_complex(form: Type) -> Type | None:
+def _part_of_complex(form: Type) -> Float | None:
     """The type of both parts of a complex number, as h5py knows one; None for any other type."""
-    if form["class"] != "compound" or [member["name"] for member in form["members"]] != ["r", "i"]:
+    if not isinstance(form, Compound) or [member.name for member in form.members] != ["r", "i"]:
         return None
-    real, imaginary = (member["type"] for member in form["members"])
-    return real if real == imaginary and real["class"] == "float" else None
+    real, imaginary = form.parts
+    return real if isinstance(real, Float) and real == imaginary else None
 
 
 def _has_complex(form: Type) -> bool:
-    return _part_of_complex(form) is not None or any(map(_has_complex, types.parts(form)))
+    return _part_of_complex(form) is not None or any(map(_has_complex, form.parts))
 
 
 def _has_turned(form: Type) -> bool:
     part = _part_of_complex(form)
-    return (part is not None and part["order"] == "BE") or any(map(_has_turned, types.parts(form)))
+    return (part is not None and part.order == "BE") or any(map(_has_turned, form.parts))
 
 
 def source_elsewhere(dataset: h5py.h5d.DatasetID) -> str:

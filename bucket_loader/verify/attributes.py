@@ -50,7 +50,7 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
     try:
         theirs, their_shape = types.from_json(item["type"]), shape_from_json(item["shape"])
     except types.UnknownType as error:
-        record.differ(path, "type", types.describe(ours), str(error))
+        record.differ(path, "type", str(ours), str(error))
         return
     read = None
     if our_shape is not None:
@@ -60,16 +60,18 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
             record.trouble(path, f"the attribute of the source cannot be read ({error})", cause_of(error))
             return
     scalar = our_shape == ()
-    if ours["class"] == "array" and theirs["class"] != "array" and our_shape is not None and read is not None:
+    if read is None or our_shape is None:
+        pass
+    elif isinstance(ours, types.Array) and not isinstance(theirs, types.Array):
         # numpy has no scalar of an array type: h5pyd makes its dimensions the attribute's
-        record.note(path, "array type", types.describe(ours), f"shape {their_shape}")
+        record.note(path, "array type", str(ours), f"shape {their_shape}")
         scalar = False
-        while ours["class"] == "array":
-            our_shape, ours = (*our_shape, *ours["dims"]), ours["base"]
+        while isinstance(ours, types.Array):
+            our_shape, ours = (*our_shape, *ours.dims), ours.base
         read = read.reshape(math.prod(our_shape))
-    elif scalar and ours["class"] == "vlen" and theirs["class"] != "vlen" and read is not None:
-        record.note(path, "scalar sequence", types.describe(ours), f"shape {their_shape}")
-        read, ours, scalar = np.asarray(read[0]), ours["base"], False
+    elif scalar and isinstance(ours, types.Sequence) and not isinstance(theirs, types.Sequence):
+        record.note(path, "scalar sequence", str(ours), f"shape {their_shape}")
+        read, ours, scalar = np.asarray(read[0]), ours.base, False
         our_shape = read.shape
     if our_shape != their_shape:
         record.differ(path, "shape", words.shape(our_shape), words.shape(their_shape))

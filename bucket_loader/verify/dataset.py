@@ -65,7 +65,7 @@ def _compare_fill_value(record: Recorder, path: str, ours: Dataset, pair: Pair, 
         record.note(path, "fill value", f"cannot be read ({error})", properties.get("fillValue", "default"))
         return
     told = properties.get("fillValue")
-    if told is None and mine is not None and not types.is_plain(ours.form):
+    if told is None and mine is not None and not ours.form.is_plain:
         # hsload does not hand over the fill value of a variable-length or reference type
         if not values.equal(pair, mine, values.zeros(pair.domain, 1)).all():
             record.note(path, "fill value", mine[0], "default")

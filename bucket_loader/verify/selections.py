@@ -54,10 +54,10 @@ def compare_values(
         return
     if len(grain) != len(dataset.shape) or 0 in grain:
         grain = dataset.chunks or dataset.shape
-    if reading.after_hsdiff and types.is_plain(dataset.form):
-        if dataset.form["class"] == "integer":
+    if reading.after_hsdiff and dataset.form.is_plain:
+        if isinstance(dataset.form, types.Integer):
             return
-        reader.zeros_only = dataset.form["class"] == "float"
+        reader.zeros_only = isinstance(dataset.form, types.Float)
     elements = max(1, reading.block_bytes // reader.element_bytes)
     for selection in blocks(dataset.shape, grain, elements, CHUNKS_PER_REQUEST):
         if not reader.compare(selection):
@@ -70,10 +70,10 @@ class Reader:
     def __init__(self, sides: Sides, reading: Reading, partners: Partners, dataset: Dataset, pair: Pair) -> None:
         self.sides, self.reading = sides, reading
         self.partners, self.dataset, self.pair = partners, dataset, pair
-        self.variable = types.is_variable(pair.source)
+        self.variable = pair.source.is_variable
         size = VARIABLE_BYTES
         if not self.variable:
-            size = max(types.wire_dtype(form).itemsize for form in (pair.source, pair.domain))
+            size = max(form.numpy.itemsize for form in (pair.source, pair.domain))
         self.element_bytes = size
         self.zeros_only = False  # values that are not zero are known to be equal
         self.allowed = 64 if self.variable else None  # elements that may be read at once, by what has been seen

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from bucket_loader.hdf5 import file, types, values
 from bucket_loader.hdf5.values import Pair
+from bucket_loader.verify import mismatches
 
 QUIET = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 NUMBERS = ["i1", "<i2", ">i4", "<i8", "u1", ">u2", "<u4", ">u8", "<f2", ">f4", "<f8"]
@@ -54,7 +55,7 @@ def _tame(array: np.ndarray, rng: np.random.Generator) -> None:
 def pair_of(kind: np.dtype) -> Pair:
     ours = types.from_hdf5(h5py.h5t.py_create(kind, logical=True))
     theirs = types.from_json(json.loads(json.dumps(getTypeItem(kind))))
-    assert all(found.note for found in types.compare_types(ours, theirs)), (ours, theirs)
+    assert all(found.note for found in mismatches.compare_types(ours, theirs)), (ours, theirs)
     return Pair(ours, theirs, lambda a, b: False)
 
 
