@@ -15,9 +15,10 @@ pytestmark = pytest.mark.servers
 # the loader, with a defect in it: the first claims, of so many threads, raise what nobody foresaw
 DEFECTIVE = """
 import itertools, sys
-from bucket_loader import cli, inventory
+from bucket_loader import cli
+from bucket_loader.inventory import claims
 
-calls, claim = itertools.count(), inventory.Inventory.claim
+calls, claim = itertools.count(), claims.Inventory.claim
 
 
 def defective(*arguments):
@@ -27,7 +28,7 @@ def defective(*arguments):
 
 
 if __name__ == "__main__":
-    inventory.Inventory.claim = defective
+    claims.Inventory.claim = defective
     sys.exit(cli.run("load"))
 """
 

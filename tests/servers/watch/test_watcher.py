@@ -95,7 +95,7 @@ def test_a_new_version_that_the_loader_saw_first_is_no_news(world: World, invent
     world.put("a.h5", b"newer")
     held = inventory.claim(LOAD, "pod", 60)
     assert held is not None
-    inventory.finish(held, Outcome(State.LOADED, source=Source(world.config()).look("a.h5")))
+    inventory.finish(held, Outcome(State.LOADED, source=Source(world.config()).head("a.h5")))
     assert watching.scan().changed == 0
     assert inventory.row(0).state is State.LOADED
 
@@ -195,7 +195,7 @@ def test_a_table_that_a_crash_made_shorter_is_filled_again(world: World, invento
 def test_two_rows_of_a_key_become_one(world: World, inventory: Inventory) -> None:
     world.put("a.h5", b"x")
     one, two = watcher(world), watcher(world)
-    found = Source(world.config()).look("a.h5")
+    found = Source(world.config()).head("a.h5")
     assert found is not None
     one.scan()
     inventory.append([found])  # as by another watcher at the same moment
@@ -210,7 +210,7 @@ def test_a_duplicate_in_work_is_dropped_when_the_work_ends(world: World, invento
     watching = watcher(world)
     watching.scan()
     first = inventory.claim(LOAD, "pod", 60)
-    found = Source(world.config()).look("a.h5")
+    found = Source(world.config()).head("a.h5")
     assert first is not None and found is not None
     inventory.append([found])
     second = inventory.claim(LOAD, "pod", 60)
