@@ -29,8 +29,7 @@ from typing import IO, Any
 import tenacity
 
 from ..log import printable
-from .limits import apply_limits
-from .orphans import end_with_parent
+from .limits import apply_limits, end_with_parent
 
 # a fork is safe with what the tools import on Linux alone
 POSSIBLE = sys.platform == "linux"

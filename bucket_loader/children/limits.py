@@ -1,16 +1,22 @@
 """What one child may take, so that a file that asks for everything ends its own child and not its neighbour.
 
-The kernel keeps these limits, also when the supervisor is paused or gone.
+The kernel keeps these limits, also when the supervisor is paused or gone. No child outlives its parent: a row whose
+worker was killed belongs to nobody, and neither does its hsload.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import resource
+import signal
 import sys
 import time
 from dataclasses import dataclass
 
+# loaded here: between fork and exec of a child nothing may be imported
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 CPU_SLACK_SECONDS = 60  # a child that is still there so long after its time has nobody who would end it
 
 
@@ -68,3 +74,15 @@ def apply_limits(wanted: dict[int, int]) -> None:
         if hard != resource.RLIM_INFINITY:
             value, most = min(value, hard), min(most, hard)
         resource.setrlimit(kind, (value, most))
+
+
+def end_with_parent(parent: int) -> None:
+    """On Linux, let the kernel end this process when its parent dies, which may have been killed and cannot do it.
+
+    `parent` is the process that it has to have: one that died before this was said is not seen by the kernel.
+    """
+    if _LIBC is not None:
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG
+        _LIBC.prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)

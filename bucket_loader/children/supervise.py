@@ -20,8 +20,7 @@ from typing import IO
 from ..errors import OperatorError
 from . import answer, forkserver
 from .forkserver import WarmChild
-from .limits import Limits, apply_limits
-from .orphans import end_with_parent
+from .limits import Limits, apply_limits, end_with_parent
 
 SLICE_SECONDS = 0.1
 TERM_SECONDS = 5.0  # from TERM to KILL

@@ -9,13 +9,13 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ..s3 import SourceObject
-from .states import State, Work
+from .states import OF_FILES, State, Work
 
 MAX_KEY_BYTES = 1024  # S3's own limit
 REASON_BYTES = 256
@@ -169,21 +169,34 @@ def decode(index: int, values: Any, names: Sequence[str]) -> Row:
     return Row(index=index, **found)
 
 
+# the state of a row in an inventory that has no such column: the first column that is zero, or is not, says it
+_STATES_OF_2021 = (
+    ("filename", False, State.BLANK),
+    ("loadstart", False, State.NEW),
+    ("loaddone", False, State.LOADING),
+    ("loadstatus", True, State.LOAD_FAILED),
+    ("diffstart", False, State.LOADED),
+    ("diffdone", False, State.CHECKING),
+    ("diffstatus", True, State.CHECK_FAILED),
+)
+COLUMNS_OF_STATE = tuple(name for name, _, _ in _STATES_OF_2021)  # there
+
+
 def _state_of_2021(row: dict[str, Any]) -> State:
-    """The state of a row in an inventory that has no such column."""
-    if not row["filename"]:
-        return State.BLANK
-    if not row["loadstart"]:
-        return State.NEW
-    if not row["loaddone"]:
-        return State.LOADING
-    if row["loadstatus"]:
-        return State.LOAD_FAILED
-    if not row["diffstart"]:
-        return State.LOADED
-    if not row["diffdone"]:
-        return State.CHECKING
-    return State.CHECK_FAILED if row["diffstatus"] else State.VERIFIED
+    return next((state for name, is_set, state in _STATES_OF_2021 if bool(row[name]) is is_set), State.VERIFIED)
+
+
+def states(block: Rows) -> npt.NDArray[np.int32]:
+    """The states of some rows, shape (rows,)."""
+    if "state" in (block.dtype.names or ()):
+        return cast("npt.NDArray[np.int32]", block["state"])
+    masks = [(block[name] != np.zeros((), block[name].dtype)) == is_set for name, is_set, _ in _STATES_OF_2021]
+    return np.select(masks, [np.int32(state) for _, _, state in _STATES_OF_2021], np.int32(State.VERIFIED))
+
+
+def of_files(state: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Which rows stand for a source file."""
+    return np.isin(state, list(OF_FILES))
 
 
 def source_values(item: SourceObject) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from .model import (
     new_token,
     source_values,
 )
-from .states import ACTIVE, State
+from .states import ACTIVE, OF_FILES, State
 
 TABLE = "inventory"
 # 4.2 MB, just below the 4 MiB above which HSDS makes chunks smaller by itself: a chunk costs a data node 20 ms whenever
@@ -189,7 +189,7 @@ class Table:
         for start, block in self.stream():
             for offset, values in enumerate(block):
                 row = decode(start + offset, values.item(), self._names)
-                if row.state not in (State.BLANK, State.DUPLICATE):
+                if row.state in OF_FILES:
                     yield row
 
     def counts(self) -> dict[State, int]:

@@ -7,6 +7,7 @@ values are written as well. Exit status 0, or 2 when it could not be done.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,18 +15,22 @@ from typing import Any
 from urllib.parse import quote
 
 import h5py
+import numpy as np
 
 from ..children.answer import Answer
 from ..children.answering import answered, open_source, parser
 from ..hdf5 import types
 from ..hdf5.domain import COLLECTIONS
-from ..hdf5.file import Identifier, attribute_values, attributes, encode, key_of, links, shape_of
+from ..hdf5.file import Dataset, Identifier, attribute_values, attributes, blocks, encode, key_of, links, shape_of
 from ..hdf5.types import Enum, Reference, Type
 from ..hsds import Hsds
-from ..verify import Domain
+from ..log import printable
+from ..verify import Domain, Trouble
 from ..verify.compare import pair_up
 from ..verify.pairs import Objects, Partners
-from .copy_values import copy_values
+
+_BLOCK_BYTES = 4 << 20
+_CHUNKS_PER_BLOCK = 64
 
 
 def needs_repair(obj: Identifier) -> Iterator[tuple[str, h5py.h5a.AttrID, Type]]:
@@ -94,6 +99,51 @@ def _missing_links(group: Partners, source: h5py.File, domain: Domain, pairs: Ob
             found = pairs.by_key.get(key_of(obj, encode(name))[0])
             if found:
                 yield name, found.identity
+
+
+def copy_values(source: h5py.File, domain: Domain, hsds: Hsds, pairs: Objects) -> int:
+    """Write the values of every dataset into a domain that hsload made without any; returns how many datasets.
+
+    Raises Trouble for a dataset whose elements are no plain bytes, and HsdsError.
+    """
+    count = 0
+    for partners in list(pairs.by_identity.values()):
+        if partners.kind != "dataset":
+            continue
+        dataset = Dataset(source, partners.place)
+        if dataset.shape is None or 0 in dataset.shape:
+            continue
+        if not dataset.form.is_plain:
+            kind = dataset.form
+            raise Trouble(
+                f"dataset {printable(partners.path)} ({kind}) cannot be written beside bit fields or opaque values"
+            )
+        item = domain.describe(partners.identity)
+        dtype = types.from_json(item["type"]).numpy
+        grain = tuple(item.get("layout", {}).get("dims") or dataset.shape)
+        elements = max(1, _BLOCK_BYTES // dtype.itemsize)
+        selections = blocks(dataset.shape, grain, elements, _CHUNKS_PER_BLOCK) if dataset.shape else [()]
+        for selection in selections:
+            values = dataset.read(selection)
+            params = {"select": "[" + ",".join(f"{s.start}:{s.stop}" for s in selection) + "]"} if selection else {}
+            url = f"/datasets/{partners.identity}/value"
+            hsds.request("PUT", url, domain.path, params=params, data=_as_sent(values, dtype, dataset.form))
+        count += 1
+    return count
+
+
+def _as_sent(values: np.ndarray[Any, Any], dtype: np.dtype[Any], form: types.Type) -> bytes:
+    """The elements in HSDS's form: its byte order, and compounds without gaps."""
+    base = dtype.subdtype[0] if dtype.subdtype else dtype
+    if base.names is None and values.dtype.itemsize != base.itemsize:
+        raise Trouble(f"{form} is {base} in the domain, of another size")
+    if base.names is not None or values.dtype.kind != "V":
+        values = values.astype(base)
+    sent = np.ascontiguousarray(values).tobytes()
+    expected = dtype.itemsize * (values.size // math.prod(dtype.subdtype[1] if dtype.subdtype else ()))
+    if len(sent) != expected:
+        raise Trouble(f"{form} takes {expected} bytes in the domain, and {len(sent)} in the file")
+    return sent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

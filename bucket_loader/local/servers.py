@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config as ClientConfig
 
-from ..children.orphans import end_with_parent
+from ..children.limits import end_with_parent
 from ..deploy import s3_model
 from ..deploy.hsds_config import FOR_ALL, FOR_LOADING, config
 

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..inventory.claims import Inventory
+from ..inventory.model import states
 from ..inventory.states import CHECK, LOAD, State, Work
 from ..log import printable, printable_json
-from .select import Selection, chosen, column, read_at, states
+from .select import Selection, chosen, column, read_at
 
 FAILED = {State.LOAD_FAILED: LOAD, State.CHECK_FAILED: CHECK}
 _COLUMNS = ("filename", "loadreason", "loadstatus", "diffresult", "diffstatus")

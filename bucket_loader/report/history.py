@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..inventory.claims import Inventory
-from ..inventory.model import Rows
+from ..inventory.model import Rows, states
 from ..inventory.states import State
-from .select import Selection, chosen, column, read_at, states
+from .select import Selection, chosen, column, read_at
 from .words import pod_of
 
 Numbers = npt.NDArray[np.int64]

@@ -20,14 +20,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..config import Seconds
 from ..inventory.claims import Inventory
-from ..inventory.model import COLUMNS, Row, Rows, decode
-from ..inventory.states import ACTIVE, State
+from ..inventory.model import COLUMNS, COLUMNS_OF_STATE, Row, Rows, decode, of_files, states
+from ..inventory.states import ACTIVE, OF_FILES, State
 
-SHOWABLE = tuple(state for state in State if state not in (State.BLANK, State.DUPLICATE))
+SHOWABLE = tuple(sorted(OF_FILES))
 LABELS = {state.label.replace(" ", "-"): state for state in SHOWABLE}
 EVENTS = ("loadstart", "loaddone", "diffstart", "diffdone", "added", "vanished")  # what --since looks at
 RUN_GAP = 256  # rows that are read along rather than asked around: a request costs more than a quarter of a chunk
-_OF_2021 = ("filename", "loadstart", "loaddone", "loadstatus", "diffstart", "diffdone", "diffstatus")
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -36,7 +35,7 @@ Mask = npt.NDArray[np.bool_]
 def present(inventory: Inventory, names: Sequence[str]) -> list[str]:
     """Those of the columns that this inventory has, with what its states follow from."""
     has = cast("tuple[str, ...]", inventory.dtype.names)
-    wanted = {*names, "state"} if "state" in has else {*names, *_OF_2021}
+    wanted = {*names, "state"} if "state" in has else {*names, *COLUMNS_OF_STATE}
     return [name for name in has if name in wanted]
 
 
@@ -48,28 +47,6 @@ def stream(inventory: Inventory, columns: Sequence[str]) -> Iterator[tuple[int, 
 def column(block: Rows, name: str) -> npt.NDArray[Any]:
     """A column of some rows; zeros where the inventory has none of this name."""
     return block[name] if name in (block.dtype.names or ()) else np.zeros(len(block), COLUMNS[name])
-
-
-def states(block: Rows) -> npt.NDArray[np.int32]:
-    """The states of some rows, shape (rows,)."""
-    if "state" in (block.dtype.names or ()):
-        return cast("npt.NDArray[np.int32]", block["state"])
-    questions = [
-        (block["filename"] == b"", State.BLANK),
-        (block["loadstart"] == 0, State.NEW),
-        (block["loaddone"] == 0, State.LOADING),
-        (block["loadstatus"] != 0, State.LOAD_FAILED),
-        (block["diffstart"] == 0, State.LOADED),
-        (block["diffdone"] == 0, State.CHECKING),
-        (block["diffstatus"] != 0, State.CHECK_FAILED),
-    ]
-    masks, answers = zip(*questions, strict=True)
-    return np.select(masks, [np.int32(answer) for answer in answers], np.int32(State.VERIFIED))
-
-
-def real(state: npt.NDArray[np.int32]) -> Mask:
-    """Which rows are of a source file: neither blank nor a further row of a key."""
-    return ~np.isin(state, [int(State.BLANK), int(State.DUPLICATE)])
 
 
 def changed(block: Rows) -> npt.NDArray[np.int64]:
@@ -138,7 +115,7 @@ class Selection:
     def mask(self, block: Rows) -> Mask:
         """Which of some rows are chosen."""
         state = states(block)
-        chosen = real(state) & np.isin(state, [int(one) for one in self.states])
+        chosen = of_files(state) & np.isin(state, [int(one) for one in self.states])
         if self.since:
             chosen &= changed(block) >= self.since
         if self.patterns:

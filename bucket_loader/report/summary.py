@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..inventory.claims import Inventory
-from ..inventory.model import Rows
+from ..inventory.model import Rows, of_files, states
 from ..inventory.states import CHECK, FINISHED, LOAD, State, Work
-from .select import SHOWABLE, Indices, Mask, column, is_active, read_at, real, states, stream
+from .select import SHOWABLE, Indices, Mask, column, is_active, read_at, stream
 from .words import pod_of
 
 RECENT_SECONDS = 600  # what the pace is measured over
@@ -145,7 +145,7 @@ def summarize(inventory: Inventory, now: float | None = None) -> Summary:
 def _count(summary: Summary, block: Rows) -> Mask:
     """Add some rows; returns which of them are in work or were finished in the last minutes."""
     state = states(block)
-    exists = real(state)
+    exists = of_files(state)
     size = np.where(exists, column(block, "size"), 0)
     summary.rows += int(exists.sum())
     summary.bytes += int(size.sum())
@@ -179,7 +179,9 @@ def _recent(block: Rows, state: npt.NDArray[np.int32], work: Work, now: int) -> 
         else [State.NEW, State.LOADING, State.LOAD_FAILED, State.LOADED, State.CHECKING]
     )
     recent = (
-        real(state) & (block[work.column("done")] >= now - RECENT_SECONDS) & ~np.isin(state, [int(one) for one in over])
+        of_files(state)
+        & (block[work.column("done")] >= now - RECENT_SECONDS)
+        & ~np.isin(state, [int(one) for one in over])
     )
     if work is LOAD and "loadattempts" in (block.dtype.names or ()):
         recent &= block["loadattempts"] > 0

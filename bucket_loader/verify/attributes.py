@@ -13,11 +13,10 @@ from ..hdf5 import types, values
 from ..hdf5.domain import DomainReadError, shape_from_json
 from ..hdf5.file import attribute_names, attribute_values, decode, encode, shape_of
 from ..hdf5.values import Pair, Undecodable
-from . import words
 from .elements import compare_elements
 from .mismatches import compare_named_types, record_mismatches
-from .pairs import Partners
-from .sides import Sides
+from .pairs import Partners, Sides
+from .report import words_of_shape
 
 
 def compare_attributes(sides: Sides, partners: Partners, empty: bool) -> None:
@@ -74,7 +73,7 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
         read, ours, scalar = np.asarray(read[0]), ours.base, False
         our_shape = read.shape
     if our_shape != their_shape:
-        record.differ(path, "shape", words.shape(our_shape), words.shape(their_shape))
+        record.differ(path, "shape", words_of_shape(our_shape), words_of_shape(their_shape))
         return
     compare_named_types(sides, path, attribute.get_type(), item["type"])
     if not record_mismatches(record, path, ours, theirs, scalar) or read is None or our_shape is None:

@@ -18,10 +18,9 @@ from ..hdf5.domain import Domain, DomainReadError
 from .attributes import compare_attributes
 from .dataset import compare_dataset
 from .mismatches import record_mismatches
-from .pairs import Objects, Partners
+from .pairs import Objects, Partners, Sides
 from .report import LimitReached, Recorder, Report
 from .selections import Reading
-from .sides import Sides
 from .tree import Tree
 
 

@@ -9,12 +9,10 @@ from ..hdf5 import types, values
 from ..hdf5.domain import chunk_shape_from_json, shape_from_json
 from ..hdf5.file import Dataset
 from ..hdf5.values import Pair, Undecodable
-from . import words
 from .mismatches import compare_named_types, record_mismatches
-from .pairs import Partners
-from .report import Recorder
+from .pairs import Partners, Sides
+from .report import Recorder, words_of_shape, words_of_value
 from .selections import Reading, compare_values
-from .sides import Sides
 
 
 def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: dict[str, Any]) -> None:
@@ -32,7 +30,7 @@ def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: di
     comparable = record_mismatches(record, path, ours.form, theirs)
     compare_named_types(sides, path, ours.id.get_type(), item["type"])
     if ours.shape != their_shape:
-        record.differ(path, "shape", words.shape(ours.shape), words.shape(their_shape))
+        record.differ(path, "shape", words_of_shape(ours.shape), words_of_shape(their_shape))
         comparable = False
     elif ours.shape:
         _compare_maxshape(record, path, ours, item["shape"])
@@ -80,4 +78,4 @@ def _compare_fill_value(record: Recorder, path: str, ours: Dataset, pair: Pair, 
     if told is None and mine is None:
         return
     if not values.equal(pair, default, other).all():
-        record.differ(path, "fill value", words.value(default[0]), words.value(other[0]))
+        record.differ(path, "fill value", words_of_value(default[0]), words_of_value(other[0]))

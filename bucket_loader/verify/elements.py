@@ -8,8 +8,8 @@ import numpy as np
 
 from ..hdf5 import types, values
 from ..hdf5.values import Array, Pair
-from . import words
-from .sides import Sides
+from .pairs import Sides
+from .report import words_of_value
 
 
 def compare_elements(
@@ -31,4 +31,4 @@ def compare_elements(
 
 
 def _tell(sides: Sides, pair: Pair, value: Any) -> str:
-    return sides.objects.tell(value) if isinstance(pair.source, types.Reference) else words.value(value)
+    return sides.objects.tell(value) if isinstance(pair.source, types.Reference) else words_of_value(value)

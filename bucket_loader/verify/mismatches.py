@@ -15,8 +15,8 @@ import h5py
 from ..hdf5 import types
 from ..hdf5.file import key_of
 from ..hdf5.types import Type
+from .pairs import Sides
 from .report import Recorder
-from .sides import Sides
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which object of the file stands for which object of the domain, and what references point at."""
+"""Both sides of a comparison: which object of the file stands for which of the domain, and what references point at."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import h5py
 
-from ..hdf5.domain import COLLECTIONS
+from ..hdf5.domain import COLLECTIONS, Domain
 from ..hdf5.file import Key, Place, key_of
+from .report import Recorder
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,11 @@ class Objects:
             return key_of(h5py.h5r.dereference(reference, self.file.id))[0]
         except (OSError, RuntimeError, ValueError):
             return None
+
+
+class Sides:
+    """The file and the domain, which of their objects are partners so far, and the record of what differs."""
+
+    def __init__(self, source: h5py.File, domain: Domain, record: Recorder) -> None:
+        self.source, self.domain, self.record = source, domain, record
+        self.objects = Objects(source)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from ..causes import Cause, Trouble
 from ..log import printable
@@ -111,3 +114,20 @@ def short(value: object, width: int = 120) -> str:
     """A value as text of one line."""
     text = printable(value if isinstance(value, str) else repr(value))
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def words_of_link(found: tuple[str, ...]) -> str:
+    return f"{found[0]} link" + (" to " + ":".join(found[1:]) if found[0] in ("soft", "external") else "")
+
+
+def words_of_shape(extents: tuple[int, ...] | None) -> str:
+    return "null space" if extents is None else "scalar" if extents == () else str(tuple(extents))
+
+
+def words_of_value(element: Any) -> str:
+    """Numbers without numpy's wrapping, text as bytes."""
+    if isinstance(element, np.void) and element.dtype.names is None:
+        return str(element.tobytes().hex())
+    if isinstance(element, (np.generic, np.ndarray)):
+        return repr(element.tolist())
+    return element if isinstance(element, str) else repr(element)

@@ -15,8 +15,7 @@ from ..hdf5.file import Dataset, blocks, halves
 from ..hdf5.values import Array, Pair, Undecodable
 from ..hsds import AnswerTooLarge
 from .elements import compare_elements
-from .pairs import Partners
-from .sides import Sides
+from .pairs import Partners, Sides
 
 VARIABLE_BYTES = 256  # a guess for one element that varies in size, until some have been seen
 CHUNKS_PER_REQUEST = 512  # HSDS visits each chunk of a selection: about 5 ms for a linked one

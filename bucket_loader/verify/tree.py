@@ -6,10 +6,8 @@ import h5py
 
 from ..hdf5.domain import DomainReadError, link_from_json
 from ..hdf5.file import Place, encode, in_order_of_creation, key_of, links
-from . import words
-from .pairs import Partners
-from .report import short
-from .sides import Sides
+from .pairs import Partners, Sides
+from .report import short, words_of_link
 
 _KINDS = {"g": "group", "d": "dataset", "t": "named type"}
 
@@ -55,17 +53,17 @@ class Tree:
             if name not in theirs:
                 self._missing(opened, name, path, link)
             elif link[0] != theirs[name][0]:
-                record.differ(path, "link", words.link(link), words.link(theirs[name]))
+                record.differ(path, "link", words_of_link(link), words_of_link(theirs[name]))
             elif link[0] == "hard":
                 fresh += self._hard_link(group, opened, name, theirs[name][1])
             elif link != theirs[name]:
-                record.differ(path, f"{link[0]} link", words.link(link), words.link(theirs[name]))
+                record.differ(path, f"{link[0]} link", words_of_link(link), words_of_link(theirs[name]))
         for name in sorted(theirs.keys() - ours.keys()):
             link = theirs[name]
             if link[0] == "hard":
                 record.differ(_join(group.path, name), "object", "missing", _KINDS.get(link[1][:1], link[1]))
             else:
-                record.differ(_join(group.path, name), f"{link[0]} link", "missing", words.link(link))
+                record.differ(_join(group.path, name), f"{link[0]} link", "missing", words_of_link(link))
         self._order(group.path, opened, [name for _, name in sorted(made.values())])
         return fresh
 
@@ -77,7 +75,7 @@ class Tree:
             _, kind = key_of(group, encode(name))
             self.sides.record.differ(path, "object", kind, "missing")
         else:
-            self.sides.record.differ(path, f"{link[0]} link", words.link(link), "missing")
+            self.sides.record.differ(path, f"{link[0]} link", words_of_link(link), "missing")
 
     def _hard_link(self, group: Partners, opened: h5py.h5g.GroupID, name: str, identity: str) -> list[Partners]:
         """Pair the objects that a name leads to on both sides, unless one of them has its partner already."""

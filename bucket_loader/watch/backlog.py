@@ -15,7 +15,7 @@ import numpy as np
 from ..hsds import HsdsError
 from ..inventory.claims import Inventory
 from ..inventory.model import Rows
-from ..inventory.states import CHECK, LOAD, State, Work
+from ..inventory.states import CHECK, LOAD, OF_FILES, State, Work
 from ..inventory.table import InventoryError
 from ..log import logger
 from ..pod.stop import Stop
@@ -28,7 +28,7 @@ _SINCE: dict[Work, tuple[str, ...]] = {LOAD: ("added", "modified"), CHECK: ("loa
 
 
 def _zeros() -> dict[State, int]:
-    return {state: 0 for state in State if state not in (State.BLANK, State.DUPLICATE)}
+    return dict.fromkeys(sorted(OF_FILES), 0)
 
 
 @dataclass

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..inventory.model import Rows, key_digest
-from ..inventory.states import State
+from ..inventory.model import Rows, key_digest, of_files
 from ..s3 import SourceObject
 
 Indices = npt.NDArray[np.int64]
@@ -69,7 +68,7 @@ class Known:
     def extend(self, block: Rows) -> Indices:
         """Add the next rows of the table; returns those whose key an earlier row has already."""
         start = self.rows
-        used = ~np.isin(block["state"], (State.BLANK, State.DUPLICATE)) & (block["keyhash"] != b"")
+        used = of_files(block["state"]) & (block["keyhash"] != b"")
         digests = np.zeros(len(block), "S16")
         digests[used] = np.frombuffer(bytes.fromhex(b"".join(block["keyhash"][used].tolist()).decode()), "S16")
         first = used & (self.find(digests) < 0)
