@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -22,8 +22,13 @@ USER, PASSWORD, BUCKET = "admin", "pass-word", "meta"
 
 @dataclass
 class VerifyServers:
+    """`hsds` is written to; `reader` knows of a domain only what is in storage."""
+
     s3: S3Server
     hsds: HsdsServer
+    reader: HsdsServer
+    changed: set[str] = field(default_factory=set)  # domains that the reader may know as they were before
+    read: set[str] = field(default_factory=set)
 
     def load(self, path: Path, mode: str) -> str:
         """Load a file as "link" or "ingest" and return the domain; what hsload raises is raised."""
@@ -31,15 +36,22 @@ class VerifyServers:
         name = f"/home/admin/{mode}-{path.name}"
         uri = f"s3://src/{path.name}" if mode == "link" else None
         load_file(h5py.File(path, "r"), self.open(name, "w"), dataload=mode, s3path=uri)
+        Hsds(self.hsds.endpoint, USER, PASSWORD, BUCKET).flush(name)
+        if name not in self.read:
+            self.changed.discard(name)
         return name
 
     def open(self, name: str, mode: str) -> h5pyd.File:
+        if mode != "r":
+            self.changed.add(name)
         return h5pyd.File(
             name, mode, endpoint=self.hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET, use_cache=False
         )
 
     def domain(self, name: str) -> Domain:
-        return Domain(Hsds(self.hsds.endpoint, USER, PASSWORD, BUCKET, time_limit=30), name)
+        server = self.hsds if name in self.changed else self.reader
+        self.read |= {name} - self.changed
+        return Domain(Hsds(server.endpoint, USER, PASSWORD, BUCKET, time_limit=30), name)
 
     def verify(self, path: Path, name: str, **options) -> Report:
         with closing(self.domain(name)) as domain, h5py.File(path, "r") as source:
@@ -66,9 +78,13 @@ def started(root: Path) -> Iterator[VerifyServers]:
         s3.make_bucket(BUCKET)
         s3.make_bucket("src")
         # a chunk that cannot be decoded is tried 8 times over 13 s by default
-        with HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, settings={"dn_max_retries": 2}) as hsds:
+        settings = {"dn_max_retries": 2}
+        with (
+            HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, settings=settings) as hsds,
+            HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, "reader", settings=settings) as reader,
+        ):
             for folder in ("/home/", "/home/admin/"):
                 h5pyd.Folder(
                     folder, mode="w", endpoint=hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET
                 ).close()
-            yield VerifyServers(s3, hsds)
+            yield VerifyServers(s3, hsds, reader)

@@ -32,7 +32,7 @@ def _zeros() -> dict[State, int]:
 
 
 @dataclass
-class Census:
+class Backlog:
     """An inventory in numbers. Bytes are those of the source files; `oldest` is in seconds, 0 where none waits."""
 
     rows: dict[State, int] = field(default_factory=_zeros)
@@ -51,15 +51,15 @@ class Census:
                 self.oldest[work] = max(self.oldest[work], now - float(since))
 
 
-def take(inventory: Inventory) -> Census:
+def take(inventory: Inventory) -> Backlog:
     """Count an inventory once; 36 bytes per row travel. Raises HsdsError."""
-    census, now = Census(), time.time()
+    backlog, now = Backlog(), time.time()
     for _, block in inventory.stream(_COLUMNS):
-        census.add(block, now)
-    return census
+        backlog.add(block, now)
+    return backlog
 
 
-def keep(inventory: Inventory, hear: Callable[[Census], None], stop: Stop) -> None:
+def keep(inventory: Inventory, hear: Callable[[Backlog], None], stop: Stop) -> None:
     """Count again and again until told to stop. While HSDS is away, the last count stands."""
     while not stop.requested:
         began = time.monotonic()

@@ -55,7 +55,7 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
         watcher, counted = opened[0]
         if port is not None:
             count = threading.Thread(
-                target=backlog.keep, args=(counted, metrics.counted, stop), name="census", daemon=True
+                target=backlog.keep, args=(counted, metrics.counted, stop), name="backlog", daemon=True
             )
             count.start()
         while not stop.requested:

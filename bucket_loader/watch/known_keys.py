@@ -31,7 +31,7 @@ def fingerprints_of(sizes: Iterable[int], etags: Iterable[str], times: Iterable[
     return np.fromiter(map(hash, zip(sizes, etags, times, strict=True)), "i8")
 
 
-class Known:
+class KnownKeys:
     """The rows of a table by their place in it, and the places of keys. Of rows with the same key, the first counts."""
 
     def __init__(self) -> None:

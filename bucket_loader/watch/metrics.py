@@ -6,7 +6,7 @@ import time
 
 from ..pod.health import Pulse
 from ..pod.metrics import Metrics
-from .backlog import Census
+from .backlog import Backlog
 from .watcher import Pass
 
 _CHANGES = ("added", "refused", "changed", "vanished", "returned", "duplicates")
@@ -41,10 +41,10 @@ class WatcherMetrics(Metrics):
     def broke_off(self) -> None:
         self._errors.inc()
 
-    def counted(self, census: Census) -> None:
-        for state, rows in census.rows.items():
+    def counted(self, backlog: Backlog) -> None:
+        for state, rows in backlog.rows.items():
             self._rows.labels(state.name.lower()).set(rows)
-            self._row_bytes.labels(state.name.lower()).set(census.bytes[state])
-        for work, seconds in census.oldest.items():
+            self._row_bytes.labels(state.name.lower()).set(backlog.bytes[state])
+        for work, seconds in backlog.oldest.items():
             self._oldest.labels(work.name).set(seconds)
         self._counted.set(time.time())

@@ -20,7 +20,7 @@ from ..log import event
 from ..pod.observer import Observer
 from ..progress import Ticker
 from ..s3 import Source, SourceObject
-from .known_keys import COLUMNS, Known, digests_of
+from .known_keys import COLUMNS, KnownKeys, digests_of
 
 BATCH_ROWS = 1000
 
@@ -51,7 +51,7 @@ class Watcher:
     ) -> None:
         self._source, self._inventory, self._domains = source, inventory, domains
         self._observer = observer or Observer()
-        self._known = Known()
+        self._known = KnownKeys()
         self._table_id = ""
         self._settled = 0  # rows that were in storage when they were read: nothing can take them back
         self._flushed: npt.NDArray[np.int64] = np.zeros(0, "i8")  # ids of the rows after these, at the last flush
@@ -92,7 +92,7 @@ class Watcher:
         if self._inventory.table_id != self._table_id or rows < self._settled:
             if self._table_id:
                 event(logging.WARNING, "the inventory was replaced", domain=self._inventory.domain, rows=rows)
-            self._table_id, self._settled, self._known = self._inventory.table_id, 0, Known()
+            self._table_id, self._settled, self._known = self._inventory.table_id, 0, KnownKeys()
             self._flushed = np.zeros(0, "i8")
         before = self._known.rows
         self._known.truncate(self._settled)

@@ -29,7 +29,7 @@ def ask(port: int) -> Values:
 
 
 @pytest.mark.servers
-def test_census_of_a_real_inventory(world: World) -> None:
+def test_backlog_of_a_real_inventory(world: World) -> None:
     inventory = world.make_inventory()
     now = int(time.time())
     sizes = {"old.h5": (10, now - 5000), "new.h5": (20, now + 0), "loaded.h5": (40, now - 9)}
@@ -48,11 +48,11 @@ def test_census_of_a_real_inventory(world: World) -> None:
 
 
 @pytest.mark.servers
-def test_census_goes_on_after_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backlog_goes_on_after_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "SHORTEST_PAUSE", 0.1)
     inventory = world.make_inventory()
     world.cluster.delete_domain(world.inventory_domain)
-    heard: list[backlog.Census] = []
+    heard: list[backlog.Backlog] = []
     stop = Stop(1)
     thread = threading.Thread(target=backlog.keep, args=(inventory, heard.append, stop))
     thread.start()

@@ -14,7 +14,7 @@ from bucket_loader.inventory.model import COLUMNS, Outcome, key_digest
 from bucket_loader.inventory.states import LOAD, State
 from bucket_loader.s3 import Source
 from bucket_loader.watch.known_keys import COLUMNS as KNOWN_COLUMNS
-from bucket_loader.watch.known_keys import Known, digests_of
+from bucket_loader.watch.known_keys import KnownKeys, digests_of
 from bucket_loader.watch.watcher import Watcher
 from tests.world import PASSWORD, USER, World
 
@@ -146,7 +146,7 @@ def test_a_thousand_keys_in_one_batch_and_odd_ones(world: World, inventory: Inve
 
 
 def test_a_million_keys_are_known_in_less_than_50_megabytes() -> None:
-    known = Known()
+    known = KnownKeys()
     block = np.zeros(10_000, [(name, COLUMNS[name]) for name in KNOWN_COLUMNS])
     block["state"], block["rowid"] = State.NEW, np.arange(len(block))
     for start in range(0, 1_000_000, len(block)):

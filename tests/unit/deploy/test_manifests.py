@@ -313,7 +313,7 @@ def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
     assert service["spec"]["selector"] == deployment("watch")["spec"]["selector"]["matchLabels"]
     assert (port["targetPort"], port["port"]) == (target["name"], target["containerPort"])
     metrics = WatcherMetrics(Pulse(1))
-    metrics.counted(backlog.Census())
+    metrics.counted(backlog.Backlog())
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
     states = {"load": ("new", "loading"), "diff": ("loaded", "checking")}

@@ -44,7 +44,7 @@ def families() -> dict[str, tuple[str, str]]:
     found = {}
     for metrics in (WatcherMetrics(Pulse(1)), WorkerMetrics(Pulse(1))):
         if isinstance(metrics, WatcherMetrics):
-            metrics.counted(backlog.Census())
+            metrics.counted(backlog.Backlog())
         for family in metrics.registry.collect():
             if family.name.startswith("bucket_loader"):
                 suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
@@ -116,7 +116,7 @@ def test_rows_are_not_shown_before_they_were_counted() -> None:
     """A watcher that has just been started would else scale all loaders to zero."""
     metrics = WatcherMetrics(Pulse(60))
     assert not [key for key in of(metrics) if key[0] == "bucket_loader_rows"]
-    metrics.counted(backlog.Census())
+    metrics.counted(backlog.Backlog())
     assert of(metrics)["bucket_loader_rows", "new"] == 0
 
 

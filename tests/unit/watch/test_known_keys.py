@@ -10,7 +10,7 @@ import numpy as np
 from bucket_loader.inventory.model import COLUMNS, Rows, key_digest
 from bucket_loader.inventory.states import State
 from bucket_loader.s3 import SourceObject
-from bucket_loader.watch.known_keys import Known
+from bucket_loader.watch.known_keys import KnownKeys
 
 PAGE = [SourceObject(f"{number}.h5", 100 + number, f"etag-{number}", 1_700_000_000) for number in range(10)]
 
@@ -23,13 +23,13 @@ def rows_of(items: Sequence[SourceObject]) -> Rows:
     return rows
 
 
-def known_rows() -> Known:
-    known = Known()
+def known_rows() -> KnownKeys:
+    known = KnownKeys()
     known.extend(rows_of(PAGE))
     return known
 
 
-def news_of(known: Known, page: Sequence[SourceObject]) -> tuple[list[int], list[int]]:
+def news_of(known: KnownKeys, page: Sequence[SourceObject]) -> tuple[list[int], list[int]]:
     """A pass with one page: the places of what is missing, and of what needs a closer look."""
     known.begin_pass()
     missing, news = known.compare(page)
