@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "bucket_loader"
-# rooms are named there by their path in the package, in the first cell or at the start of a line
-NAMED = re.compile(r"^(?:\| |- | *)`((?:\w+/)?\w+\.py)`", re.M)
+# a line for each: its path in the package, and what it is
+NAMED = re.compile(r"^- `((?:\w+/)?\w+\.py)` — ", re.M)
 
 
 def test_every_module_is_in_the_map_and_every_room_of_the_map_is_there() -> None:
