@@ -85,6 +85,7 @@ class Hsds:
     keeps_open: bool = False  # its connections
 
     def __post_init__(self) -> None:
+        self.endpoint = self.endpoint.rstrip("/")
         self._nodes: list[str] = []  # the data nodes that can be reached from here
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc: it would replace the login that was configured

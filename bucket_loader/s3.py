@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -198,12 +197,6 @@ def _timestamp(text: str) -> datetime:
 def _etag(text: str) -> str:
     """An ETag without its quotes; 64 characters are more than any store uses, and what a row keeps."""
     return text.strip('"')[:64]
-
-
-def inherited_env() -> dict[str, str]:
-    """This process's environment without the variables that `child_env` decides."""
-    decided = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_GATEWAY", "FSSPEC_S3")
-    return {key: value for key, value in os.environ.items() if key not in decided}
 
 
 def open_source(settings: Config) -> Source:

@@ -6,6 +6,7 @@ By hand, without `--answer`, they say it on the screen.
 from __future__ import annotations
 
 import argparse
+import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from pathlib import Path
 import h5py
 
 from ..causes import Trouble, cause_of
-from ..hsds import HsdsError
+from ..hsds import Hsds, HsdsError
 from ..log import complain
 from .answer import Answer
 
@@ -28,6 +29,12 @@ def parser(command: str, description: str) -> argparse.ArgumentParser:
     made.add_argument("source", help="a path, or s3://bucket/key (settings: AWS_*, FSSPEC_S3)")
     made.add_argument("--answer", metavar="FILE", help="write the answer there, as JSON, for another program")
     return made
+
+
+def hsds_of_environment() -> Hsds:
+    """The HSDS that a worker has put into this child's environment (`Tools.env`), or a person by hand."""
+    of = os.environ.get
+    return Hsds(of("HS_ENDPOINT", ""), of("HS_USERNAME"), of("HS_PASSWORD"), of("HS_BUCKET"))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ..causes import Cause
 from ..config import Config
 from ..errors import CalledOff, Refused, Retry
 from ..log import clear_line
-from ..s3 import Source, inherited_env
+from ..s3 import Source
 from . import answer, printed, supervise
 from .answer import Answer
 from .limits import Budget, Limits
@@ -43,7 +43,7 @@ class Tools:
     def env(self, whole_file: bool) -> dict[str, str]:
         """The environment of a child; `whole_file`: it reads all of the source."""
         config = self.config
-        env = inherited_env() | self.source.child_env(whole_file)
+        env = _inherited_env() | self.source.child_env(whole_file)
         # the login goes in here and not by the arguments, which every process of the machine can read
         login = {
             "HS_ENDPOINT": config.working_endpoint,
@@ -143,3 +143,9 @@ def failure(run: Finished, cause: Cause, reason: str) -> Refused | Retry:
         words = clear_line(f"ran out of memory: a child may have {run.memory}; {reason}")
         return Refused(words, status, limited=True)
     return Refused(reason, status) if cause == "file" else Retry(reason, status, busy=cause == "busy")
+
+
+def _inherited_env() -> dict[str, str]:
+    """This process's environment without the variables that `Source.child_env` decides."""
+    decided = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_GATEWAY", "FSSPEC_S3")
+    return {key: value for key, value in os.environ.items() if key not in decided}

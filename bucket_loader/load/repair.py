@@ -8,7 +8,6 @@ values are written as well. Exit status 0, or 2 when it could not be done.
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ import h5py
 import numpy as np
 
 from ..children.answer import Answer
-from ..children.answering import answered, open_source, parser
+from ..children.answering import answered, hsds_of_environment, open_source, parser
 from ..hdf5 import types
 from ..hdf5.domain import COLLECTIONS
 from ..hdf5.file import Dataset, Identifier, attribute_values, attributes, blocks, encode, key_of, links, shape_of
@@ -151,8 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("domain", help="for example /home/me/file.h5, in the HSDS at HS_ENDPOINT")
     options.add_argument("--values", action="store_true", help="write all values, too")
     told = options.parse_args(arguments)
-    user, password = os.environ.get("HS_USERNAME", ""), os.environ.get("HS_PASSWORD", "")
-    hsds = Hsds(os.environ.get("HS_ENDPOINT", ""), user, password, os.environ.get("HS_BUCKET"))
+    hsds = hsds_of_environment()
 
     def write() -> Answer:
         with (

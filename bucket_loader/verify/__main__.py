@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from ..children import answering
 from ..children.answer import Answer
-from ..children.answering import answered, open_source
+from ..children.answering import answered, hsds_of_environment, open_source
 from ..hsds import Hsds
 from ..log import clear_line
 from . import Domain, Report, verify
@@ -20,9 +19,10 @@ def parser() -> argparse.ArgumentParser:
         "verify", "Compare an HDF5 file with an HSDS domain, in both directions. The password is in HS_PASSWORD."
     )
     options.add_argument("domain", help="for example /home/me/file.h5")
-    options.add_argument("--endpoint", default=os.environ.get("HS_ENDPOINT"), help="default: HS_ENDPOINT")
-    options.add_argument("--user", default=os.environ.get("HS_USERNAME"), help="default: HS_USERNAME")
-    options.add_argument("--bucket", default=os.environ.get("HS_BUCKET"), help="default: HS_BUCKET")
+    set_up = hsds_of_environment()
+    options.add_argument("--endpoint", default=set_up.endpoint, help="default: HS_ENDPOINT")
+    options.add_argument("--user", default=set_up.username, help="default: HS_USERNAME")
+    options.add_argument("--bucket", default=set_up.bucket, help="default: HS_BUCKET")
     options.add_argument("--strict", action="store_true", help="what HSDS cannot hold is a difference, too")
     options.add_argument(
         "--after-hsdiff", action="store_true", help="leave out the values that a good run of hsdiff has compared"
@@ -38,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.endpoint:
         parser().error("no server: set HS_ENDPOINT or give --endpoint")
 
-    password = os.environ.get("HS_PASSWORD", "")
-    hsds = Hsds(options.endpoint, options.user, password, options.bucket, time_limit=options.timeout)
+    hsds = Hsds(
+        options.endpoint, options.user, hsds_of_environment().password, options.bucket, time_limit=options.timeout
+    )
 
     def compare() -> Answer:
         with (
