@@ -97,7 +97,8 @@ class Inventory(Table):
         if attempts is None:
             ready = f"({ready}) | ((state == {int(work.active)}) & (lease < {int(now)}))"
         else:
-            ready = f"({ready}) & ({counter} == {attempts})"
+            # one whose worker died, and that nobody has begun since, is not as new as it looks
+            ready = f"({ready}) & ({counter} == {attempts}) & ({work.column('status')} >= 0)"
             values |= {counter: attempts + 1, work.column("status"): IN_WORK}
         try:
             won = self._update(chunk, total, ready, values, limit=1, again=False)
@@ -162,11 +163,14 @@ class Inventory(Table):
         return self._hand_over(claim, outcome.state, values)
 
     def release(self, claim: Claim) -> State | None:
-        """Give a row back as it was before the claim: nothing was wrong with it. Returns like `finish`."""
+        """Give a row back as it was before the claim: nothing was wrong with it. Returns like `finish`.
+
+        One whose worker died before this claim stays one: it has still to be tried alone.
+        """
         work = claim.work
         values = {
             work.column("start"): 0,
-            work.column("status"): 0,
+            work.column("status"): ALONE if claim.taken_over else 0,
             work.column("podname"): "",
             work.column("attempts"): claim.attempt - 1,
         }

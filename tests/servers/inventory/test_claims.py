@@ -133,6 +133,17 @@ def test_a_released_row_is_as_before(inventory: Inventory) -> None:
     assert inventory.row(0).loaddone > 0
 
 
+def test_a_row_whose_worker_died_stays_one_when_it_is_given_back_unbegun(inventory: Inventory) -> None:
+    """Else it would next be worked on beside others again, and might take them along."""
+    inventory.append([item("a.h5")])
+    claim(inventory, lease=60)
+    later = time.time() + 62
+    for _ in range(2):
+        found = inventory.claim(LOAD, "pod-2", 60, now=later)
+        assert found is not None and (found.taken_over, found.attempt) == (True, 1)
+        assert inventory.release(found) is State.NEW
+
+
 def test_a_lease_that_ran_out_goes_to_another_worker_and_the_first_one_notices(inventory: Inventory) -> None:
     inventory.append([item("a.h5")])
     first = claim(inventory, lease=60)
