@@ -27,10 +27,10 @@ class Side(Enum):
 
 
 class ChunkSearch:
-    """What one worker knows of where rows are. `look` reads a chunk and says on which side the front is."""
+    """What one worker knows of where rows are. `side_of` reads a chunk and says on which side the front is."""
 
-    def __init__(self, look: Callable[[int], Side], chance: random.Random | None = None) -> None:
-        self._look, self._chance = look, chance or random.Random()
+    def __init__(self, side_of: Callable[[int], Side], chance: random.Random | None = None) -> None:
+        self._side_of, self._chance = side_of, chance or random.Random()
         self._mine: int | None = None
         self._expected: list[tuple[float, int]] = []
         self._asked: dict[int, int] = {}  # in which call a chunk was last found empty
@@ -70,7 +70,7 @@ class ChunkSearch:
         low, high = 0, count
         while low < high:
             middle = (low + high) // 2
-            if self._look(middle) is Side.AFTER:
+            if self._side_of(middle) is Side.AFTER:
                 low = middle + 1
             else:
                 high = middle

@@ -206,7 +206,7 @@ class Table:
     def append(self, objects: Sequence[SourceObject], reasons: Sequence[str] | None = None) -> None:
         """Add rows for new source objects; one with a reason is recorded as failed. Raises Unavailable.
 
-        Not repeated when the answer is lost: who calls it must look what was added.
+        Not repeated when the answer is lost: its caller must read back what was added.
         """
         rows = np.zeros(len(objects), self.dtype)
         now = int(time.time())

@@ -103,7 +103,7 @@ class Worker:
         try:
             found = self._inventory.forget_claims(self._job.work, self.name)
         except (HsdsError, InventoryError) as error:
-            self._away("cannot look for earlier claims", error)
+            self._away("cannot search for earlier claims", error)
             return
         if found:
             event(logging.INFO, "takes up again", rows=found)

@@ -113,7 +113,7 @@ class KnownKeys:
         """Preflight up a page of a listing, and note what was seen.
 
         Returns the places in the page of what is not known; and (place, row, fingerprint) of each object that needs a
-        closer look, because it changed or was missing.
+        second reading, because it changed or was missing.
         """
         number = hash(tuple([(item.key, item.size, item.etag, item.modified) for item in page]))
         same = self._last_pages.get(number)
