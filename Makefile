@@ -84,7 +84,7 @@ fuzz: $(READY)
 	@timeout $$(($(FUZZ_SECONDS) + 1800)) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) \
 		$(if $(CASE),--case "$(CASE)")
 
-# a file of 10,000 objects on a busy machine, which takes an hour
+# a file of 10,000 objects on a busy machine, which takes two hours
 many: $(READY)
 	@timeout 12000 $(BIN)/python -m pytest -m corpus -n0 -s tests/faults/test_many_objects.py
 

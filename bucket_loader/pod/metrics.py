@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from .. import __version__
 from ..inventory.states import CHECK, LOAD, Work
 from .health import Pulse
-from .observer import Ending, Observer
+from .observer import AttemptEnd, Observer
 
 PREFIX = "bucket_loader"
 # a small file takes a second or two, a large one hours: load_time_limit is 6 hours
@@ -68,19 +68,19 @@ class WorkerMetrics(Metrics):
         for work in (LOAD, CHECK):  # a counter that is there from the start has a rate from its first event on
             for metric in (self._attempts, self._bytes, self._seconds, self._running):
                 metric.labels(work.name)
-            for ending in Ending:
+            for ending in AttemptEnd:
                 self._files.labels(work.name, ending.value)
 
     def begins(self, work: Work) -> None:
         self._attempts.labels(work.name).inc()
         self._running.labels(work.name).inc()
 
-    def ends(self, work: Work, ending: Ending, seconds: float, size: int) -> None:
+    def ends(self, work: Work, ending: AttemptEnd, seconds: float, size: int) -> None:
         self._running.labels(work.name).dec()
         self._files.labels(work.name, ending.value).inc()
-        if ending in (Ending.DONE, Ending.FAILED):
+        if ending in (AttemptEnd.DONE, AttemptEnd.FAILED):
             self._seconds.labels(work.name).observe(seconds)
-        if ending is Ending.DONE:
+        if ending is AttemptEnd.DONE:
             self._bytes.labels(work.name).inc(size)
 
     def away(self) -> None:

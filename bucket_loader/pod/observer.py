@@ -7,7 +7,7 @@ from enum import Enum
 from ..inventory.states import Work
 
 
-class Ending(Enum):
+class AttemptEnd(Enum):
     """What became of one attempt at a file; the value is a label of the metrics."""
 
     DONE = "done"
@@ -30,7 +30,7 @@ class Observer:
     def begins(self, work: Work) -> None:
         """A row was claimed."""
 
-    def ends(self, work: Work, ending: Ending, seconds: float, size: int) -> None:
+    def ends(self, work: Work, ending: AttemptEnd, seconds: float, size: int) -> None:
         """A claimed row's attempt is over: after how many seconds, with a source of how many bytes."""
 
     def away(self) -> None:

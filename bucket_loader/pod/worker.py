@@ -20,7 +20,7 @@ from ..log import Phase, bind, bound, event, phases, timed
 from ..s3 import SourceError
 from .job import Job
 from .lease import Lease, Watched
-from .observer import Ending, Observer
+from .observer import AttemptEnd, Observer
 from .slots import Slot, Slots
 from .stop import Stop
 
@@ -203,7 +203,7 @@ class Worker:
     def _give_back(self, claim: Claim, why: str, started: float) -> None:
         """Release a row that was begun."""
         lost = self._release(claim, why) is None
-        ending = Ending.LOST if lost else Ending.GIVEN_BACK
+        ending = AttemptEnd.LOST if lost else AttemptEnd.GIVEN_BACK
         self._observer.ends(claim.work, ending, time.monotonic() - started, claim.row.size)
 
     def _release(self, claim: Claim, why: str) -> State | None:
@@ -233,8 +233,8 @@ class Worker:
         words = "ended" if good else "failed" if state is work.failed else "will be tried again"
         if state is None:
             words = "lost its row"
-        ending = Ending.DONE if good else Ending.FAILED if state is work.failed else Ending.RETRY
-        self._observer.ends(work, Ending.LOST if state is None else ending, seconds, claim.row.size)
+        ending = AttemptEnd.DONE if good else AttemptEnd.FAILED if state is work.failed else AttemptEnd.RETRY
+        self._observer.ends(work, AttemptEnd.LOST if state is None else ending, seconds, claim.row.size)
         event(
             logging.INFO if good else logging.WARNING,
             f"{work.name} {words}",

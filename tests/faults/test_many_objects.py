@@ -1,5 +1,5 @@
 """Files of many objects, on a machine with too much to do: loaded and checked at the first attempt, each with one lease
-after the other. The large one takes an hour (make many)."""
+after the other. The large one takes two hours (make many)."""
 
 from __future__ import annotations
 

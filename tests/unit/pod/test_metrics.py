@@ -14,7 +14,7 @@ from bucket_loader import __version__
 from bucket_loader.inventory.states import CHECK, LOAD
 from bucket_loader.pod.health import Pulse
 from bucket_loader.pod.metrics import Metrics, WorkerMetrics
-from bucket_loader.pod.observer import Ending
+from bucket_loader.pod.observer import AttemptEnd
 from bucket_loader.watch import backlog
 from bucket_loader.watch.metrics import WatcherMetrics
 from bucket_loader.watch.watcher import Pass
@@ -80,14 +80,14 @@ def test_two_pods_in_one_process_have_registries_of_their_own() -> None:
 
 def test_attempts_by_what_became_of_them() -> None:
     metrics = WorkerMetrics(Pulse(60))
-    for ending in Ending:
+    for ending in AttemptEnd:
         metrics.begins(LOAD)
         metrics.ends(LOAD, ending, 90 * 60, 1000)
     metrics.begins(CHECK)
     metrics.away()
     found = of(metrics)
     assert found["bucket_loader_attempts_total", "load"] == 5
-    for ending in Ending:
+    for ending in AttemptEnd:
         assert found["bucket_loader_files_total", f"{ending.value} load"] == 1
         assert found["bucket_loader_files_total", f"{ending.value} check"] == 0
     assert found["bucket_loader_file_bytes_total", "load"] == 1000
