@@ -20,8 +20,8 @@ examples:
 
 def diff(options: argparse.Namespace, settings: Config) -> int:
     if settings.working_endpoint == settings.hsds_endpoint:
-        told = "one that loads nothing, in hsds_local, proves more: what loaded a file answers from memory"
-        event(logging.WARNING, "checks by the HSDS of hsds_endpoint", hint=told)
+        hint = "one that loads nothing, in hsds_local, proves more: what loaded a file answers from memory"
+        event(logging.WARNING, "checks by the HSDS of hsds_endpoint", hint=hint)
     return process.work(options, settings, CheckJob)
 
 

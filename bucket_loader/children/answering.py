@@ -23,7 +23,7 @@ _PACKAGE = __package__.partition(".")[0]
 _EXPECTED = (Trouble, HsdsError, OSError, RuntimeError, ValueError)
 
 
-def parser(command: str, description: str) -> argparse.ArgumentParser:
+def child_parser(command: str, description: str) -> argparse.ArgumentParser:
     """The arguments of a child: a source, and what it adds."""
     made = argparse.ArgumentParser(prog=f"python -m {_PACKAGE}.{command}", description=description)
     made.add_argument("source", help="a path, or s3://bucket/key (settings: AWS_*, FSSPEC_S3)")

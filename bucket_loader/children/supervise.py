@@ -121,8 +121,8 @@ def run(
         limit = {Ending.TOO_LONG: limits.time_words, Ending.TOO_MUCH: limits.output_words}.get(ending, "")
         output.seek(0)
         lines = _select(_lines(output), keep_line)
-        seconds, told = time.monotonic() - started, answer.read(Path(folder))
-        return Finished(ending, abs(status), seconds, lines, told, limit, limits.memory_words)
+        seconds, left = time.monotonic() - started, answer.read(Path(folder))
+        return Finished(ending, abs(status), seconds, lines, left, limit, limits.memory_words)
 
 
 def _limit_reached(limits: Limits, output: IO[bytes]) -> Ending | None:

@@ -106,14 +106,14 @@ def answer_of(run: Finished) -> Answer:
     """What a child of ours found or did. Raises CalledOff, and Refused or Retry for a failure or a difference."""
     if run.ending in (Ending.EXITED, Ending.KILLED):
         try:
-            told = Answer.from_json(run.answer)
+            found = Answer.from_json(run.answer)
         except ValueError:
             pass
         else:
-            if told.verdict == "done":
-                return told
-            error = failure(run, told.cause, told.reason)
-            if isinstance(error, Retry) and told.verdict != "trouble":
+            if found.verdict == "done":
+                return found
+            error = failure(run, found.cause, found.reason)
+            if isinstance(error, Retry) and found.verdict != "trouble":
                 error.busy = False  # a difference is one, whatever else was too busy to be read
             raise error
     expect_exit(run)

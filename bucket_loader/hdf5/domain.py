@@ -107,10 +107,10 @@ class Domain:
     ) -> dict[str, dict[str, Any]]:
         wanted = {"links": "include_links", "attributes": "include_attrs"}[part]
         try:
-            told = self._json("POST", "/", {wanted: 1}, {"h5paths": paths}).get("h5paths")
+            described = self._json("POST", "/", {wanted: 1}, {"h5paths": paths}).get("h5paths")
         except DomainReadError:
             return {}
-        items = told if isinstance(told, dict) else {}
+        items = described if isinstance(described, dict) else {}
         found = {one.identity: items.get(path) for one, path in zip(batch, paths, strict=True)}
         return {key: item for key, item in found.items() if isinstance(item, dict) and item.get("id") == key}
 

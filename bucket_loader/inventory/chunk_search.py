@@ -42,7 +42,7 @@ class ChunkSearch:
         return self._mine
 
     def chunks(self, count: int, now: float) -> Iterator[int]:
-        """The chunks to ask, best first; to be told by `found` or `empty` what came of each."""
+        """The chunks to ask, best first; the caller says by `found` or `empty` what came of each."""
         self._calls += 1
         asked: set[int] = set()
         for chunk in self._candidates(count, now):

@@ -14,7 +14,7 @@ import h5py
 from h5pyd._hl.h5type import getTypeItem
 
 from ..children.answer import Answer
-from ..children.answering import answered, open_source, parser
+from ..children.answering import answered, child_parser, open_source
 from ..hdf5 import types
 from ..hdf5.file import Item, attributes, encode, links, objects
 from ..hdf5.types import Type
@@ -115,14 +115,16 @@ def first_reason(file: h5py.File) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    told = parser("load.diagnose", "Say which object of a file hsload cannot load, and why.").parse_args(arguments)
+    options = child_parser("load.diagnose", "Say which object of a file hsload cannot load, and why.").parse_args(
+        arguments
+    )
 
     def find() -> Answer:
-        with open_source(told.source) as file:
+        with open_source(options.source) as file:
             return Answer("done", first_reason(file))
 
-    answer = answered(told.answer, find)
-    if answer.verdict == "done" and answer.reason and not told.answer:
+    answer = answered(options.answer, find)
+    if answer.verdict == "done" and answer.reason and not options.answer:
         print(answer.reason)
     return 0 if answer.verdict == "done" else 2
 

@@ -73,7 +73,7 @@ def _described(hsds: Hsds, domain: str, batch: Mapping[str, str]) -> Mapping[str
     """The JSON of objects, with their links, by path. `batch` has their ids."""
     paths = {path or "/": path for path in batch}
     try:
-        told = hsds.json("POST", "/", domain, params={"include_links": 1}, json_body={"h5paths": list(paths)})[
+        described = hsds.json("POST", "/", domain, params={"include_links": 1}, json_body={"h5paths": list(paths)})[
             "h5paths"
         ]
     except NotFound:
@@ -82,7 +82,7 @@ def _described(hsds: Hsds, domain: str, batch: Mapping[str, str]) -> Mapping[str
             path: _get(hsds, f"/{COLLECTIONS[identity[0]]}/{identity}", domain, "include_links")
             for path, identity in batch.items()
         }
-    return {paths[path]: item for path, item in told.items()}
+    return {paths[path]: item for path, item in described.items()}
 
 
 def _get(hsds: Hsds, url: str, domain: str, *options: str) -> dict[str, Any]:

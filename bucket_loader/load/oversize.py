@@ -125,7 +125,7 @@ def too_much_unwritten(path: str, size: int, limit: int) -> str:
 
 
 def too_long_a_name(what: str, name: str) -> str:
-    """Why HSDS could not be told a name; an empty text when it can."""
+    """Why a name does not fit into a request to HSDS; an empty text when it can."""
     length = len(quote(name.encode("utf-8", "surrogateescape"), safe=""))
     if length <= MAX_NAME_BYTES:
         return ""

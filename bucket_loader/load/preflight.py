@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 
 from ..children.answer import Answer
-from ..children.answering import answered, open_source, parser
+from ..children.answering import answered, child_parser, open_source
 from ..hdf5.file import Item, attribute_names, attributes, decode, objects, reading
 from ..log import clear_line, printable
 from .linkable import copy_problem, filter_problem, is_copied, link_problem, load_problem
@@ -119,9 +119,9 @@ def _turned(item: Item) -> str:
     """Why the type of an object or of one of its attributes would be written in another byte order, or nothing."""
     path = item.path
     if item.kind != "group":
-        told = turned(f"{item.kind} {path}", item.id.get_type() if item.kind == "dataset" else item.id)
-        if told:
-            return told
+        problem = turned(f"{item.kind} {path}", item.id.get_type() if item.kind == "dataset" else item.id)
+        if problem:
+            return problem
     told_of = (turned(f"attribute {printable(name)} of {path}", one.get_type()) for name, one in attributes(item.id))
     return next(filter(None, told_of), "")
 
@@ -152,21 +152,19 @@ def _unnameable(item: Item) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser("load.preflight", "Say what a load has to know of a file, as JSON.")
-    options.add_argument(
-        "--copied", action="store_true", help="links are not wanted: do not look at each chunk's place"
-    )
-    options.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
-    options.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
-    told = options.parse_args(arguments)
-    limits = SizeLimits(told.max_chunk, told.max_unwritten)
+    parser = child_parser("load.preflight", "Say what a load has to know of a file, as JSON.")
+    parser.add_argument("--copied", action="store_true", help="links are not wanted: do not look at each chunk's place")
+    parser.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
+    parser.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
+    options = parser.parse_args(arguments)
+    limits = SizeLimits(options.max_chunk, options.max_unwritten)
 
     def find() -> Answer:
-        with open_source(told.source) as file:
-            return Answer("done", content=preflight(file, not told.copied, limits).to_json())
+        with open_source(options.source) as file:
+            return Answer("done", content=preflight(file, not options.copied, limits).to_json())
 
-    answer = answered(told.answer, find)
-    if answer.verdict == "done" and not told.answer:
+    answer = answered(options.answer, find)
+    if answer.verdict == "done" and not options.answer:
         print(json.dumps(answer.content))
     return 0 if answer.verdict == "done" else 2
 

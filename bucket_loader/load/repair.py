@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from ..children.answer import Answer
-from ..children.answering import answered, hsds_of_environment, open_source, parser
+from ..children.answering import answered, child_parser, hsds_of_environment, open_source
 from ..hdf5 import types
 from ..hdf5.domain import COLLECTIONS
 from ..hdf5.file import Dataset, Identifier, attribute_values, attributes, blocks, encode, key_of, links, shape_of
@@ -146,25 +146,25 @@ def _as_sent(values: np.ndarray[Any, Any], dtype: np.dtype[Any], form: types.Typ
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser("load.repair", "Write again what hsload spoils and HSDS can hold.")
-    options.add_argument("domain", help="for example /home/me/file.h5, in the HSDS at HS_ENDPOINT")
-    options.add_argument("--values", action="store_true", help="write all values, too")
-    told = options.parse_args(arguments)
+    parser = child_parser("load.repair", "Write again what hsload spoils and HSDS can hold.")
+    parser.add_argument("domain", help="for example /home/me/file.h5, in the HSDS at HS_ENDPOINT")
+    parser.add_argument("--values", action="store_true", help="write all values, too")
+    options = parser.parse_args(arguments)
     hsds = hsds_of_environment()
 
     def write() -> Answer:
         with (
-            Domain(hsds, told.domain) as domain,
-            open_source(told.source) as source,
+            Domain(hsds, options.domain) as domain,
+            open_source(options.source) as source,
         ):
             pairs = pair_up(source, domain)
             content = {"written": repair(source, domain, hsds, pairs), "datasets": 0}
-            if told.values:
+            if options.values:
                 content["datasets"] = copy_values(source, domain, hsds, pairs)
             return Answer("done", content=content)
 
-    answer = answered(told.answer, write)
-    if answer.verdict == "done" and not told.answer:
+    answer = answered(options.answer, write)
+    if answer.verdict == "done" and not options.answer:
         print("{written} attributes and links, {datasets} datasets".format(**answer.content))
     return 0 if answer.verdict == "done" else 2
 

@@ -253,10 +253,10 @@ def _grouped(surveys: Mapping[str, list[Found]], tell: Callable[[Found], str | N
     outcomes: dict[tuple[str, str], list[str]] = {}
     for wanted, found in surveys.items():
         for item in found:
-            if told := tell(item):
-                outcomes.setdefault((item.name, told), []).append(wanted)
-    for (name, told), wanted_modes in sorted(outcomes.items()):
-        yield f"| {_cell(name)} | {', '.join(wanted_modes)} | {told} |"
+            if outcome := tell(item):
+                outcomes.setdefault((item.name, outcome), []).append(wanted)
+    for (name, outcome), wanted_modes in sorted(outcomes.items()):
+        yield f"| {_cell(name)} | {', '.join(wanted_modes)} | {outcome} |"
 
 
 def _cell(text: str) -> str:

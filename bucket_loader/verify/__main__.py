@@ -15,7 +15,7 @@ from . import Domain, Report, verify
 
 
 def parser() -> argparse.ArgumentParser:
-    options = answering.parser(
+    options = answering.child_parser(
         "verify", "Compare an HDF5 file with an HSDS domain, in both directions. The password is in HS_PASSWORD."
     )
     options.add_argument("domain", help="for example /home/me/file.h5")

@@ -36,8 +36,8 @@ def compare_attributes(sides: Sides, partners: Partners, empty: bool) -> None:
             record.report.attributes += 1
             _compare_attribute(sides, path, h5py.h5a.open(obj, encode(name)), item)
     except DomainReadError as error:
-        told = f"{len(ours)} attribute(s)"
-        record.differ(partners.path, "attributes", told, f"unreadable: {error}", cause=error.cause)
+        count = f"{len(ours)} attribute(s)"
+        record.differ(partners.path, "attributes", count, f"unreadable: {error}", cause=error.cause)
         return
     for name in sorted(ours - seen):
         record.differ(f"{partners.path}@{name}", "attribute", "present", "missing")

@@ -62,20 +62,20 @@ def _compare_fill_value(record: Recorder, path: str, ours: Dataset, pair: Pair, 
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         record.note(path, "fill value", f"cannot be read ({error})", properties.get("fillValue", "default"))
         return
-    told = properties.get("fillValue")
-    if told is None and mine is not None and not ours.form.is_plain:
+    stated = properties.get("fillValue")
+    if stated is None and mine is not None and not ours.form.is_plain:
         # hsload does not hand over the fill value of a variable-length or reference type
         if not values.equal(pair, mine, values.zeros(pair.domain, 1)).all():
             record.note(path, "fill value", mine[0], "default")
         return
-    item = {"value": told, "encoding": properties.get("fillValue_encoding")}
+    item = {"value": stated, "encoding": properties.get("fillValue_encoding")}
     try:
         other = values.from_json(item, pair.domain, ())
     except Undecodable as error:
         record.differ(path, "fill value", "default" if mine is None else mine[0], str(error))
         return
     default = values.zeros(pair.source, 1) if mine is None else mine
-    if told is None and mine is None:
+    if stated is None and mine is None:
         return
     if not values.equal(pair, default, other).all():
         record.differ(path, "fill value", words_of_value(default[0]), words_of_value(other[0]))

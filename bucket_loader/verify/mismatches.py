@@ -143,10 +143,10 @@ def compare_named_types(sides: Sides, path: str, tid: h5py.h5t.TypeID, item: Any
         sides.objects.by_key.get(key) if key else None,
         sides.objects.by_identity.get(identity) if identity else None,
     )
-    told = [f"named type {p.path}" if p else "a type of its own" for p in (ours, theirs)]
+    words = [f"named type {p.path}" if p else "a type of its own" for p in (ours, theirs)]
     if key and not ours:
-        told[0] = "a named type without a path"
+        words[0] = "a named type without a path"
     if key and not identity:
-        sides.record.note(path, "named type", told[0], told[1])
+        sides.record.note(path, "named type", words[0], words[1])
     elif bool(key) != bool(identity) or ours is not theirs:
-        sides.record.differ(path, "named type", told[0], told[1])
+        sides.record.differ(path, "named type", words[0], words[1])

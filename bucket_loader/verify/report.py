@@ -1,4 +1,4 @@
-"""What a comparison found: differences, notes and troubles, and how it is told."""
+"""What a comparison found: differences, notes and troubles, and their words."""
 
 from __future__ import annotations
 

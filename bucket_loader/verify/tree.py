@@ -89,8 +89,8 @@ class Tree:
                 return []
             return [objects.pair(Place(opened, group.place, name), key, kind, identity)]
         if ours is not theirs:
-            told = [f"the same object as {p.path}" if p else "an object of its own" for p in (ours, theirs)]
-            record.differ(_join(group.path, name), "hard link", told[0], told[1])
+            words = [f"the same object as {p.path}" if p else "an object of its own" for p in (ours, theirs)]
+            record.differ(_join(group.path, name), "hard link", words[0], words[1])
         return []
 
     def _order(self, path: str, group: h5py.h5g.GroupID, made: list[str]) -> None:
