@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bucket_loader.hsds import Hsds  # noqa: E402
-from bucket_loader.inventory.table import Inventory  # noqa: E402
+from bucket_loader.inventory.claims import Inventory  # noqa: E402
 from bucket_loader.local import demo  # noqa: E402
 from bucket_loader.local.servers import POD_SETTINGS, HsdsServer, S3Server  # noqa: E402
 from bucket_loader.report import terminal  # noqa: E402
@@ -82,7 +82,10 @@ def main() -> int:
             s3.make_bucket(bucket)
         cluster = stack.enter_context(HsdsServer(folder, s3, "target", {demo.USER: password}, "cluster"))
         pod = HsdsServer(folder, s3, "target", {demo.USER: password}, "pod", POD_SETTINGS)
-        stack.enter_context(pod)
+        # a check believes no HSDS that loaded the file
+        checker = HsdsServer(folder, s3, "target", {demo.USER: password}, "checker")
+        for server in (pod, checker):
+            stack.enter_context(server)
         fill(folder)
         demo.fill_bucket(s3, "source", folder / "files", Console())
         hsds = Hsds(cluster.endpoint, demo.USER, password)
@@ -94,7 +97,7 @@ def main() -> int:
         pods.start("watcher.py", "hsds-bucket-watch-6c9f7-k2x8p")
         for name in ("4bq9z", "tw7lm"):
             pods.start("loader.py", f"hsds-bucket-loader-7d9c6f8b5d-{name}")
-        pods.start("differ.py", "hsds-bucket-diff-5b8d44c6f7-9fjkx")
+        pods.start("differ.py", "hsds-bucket-diff-5b8d44c6f7-9fjkx", HSDS_LOCAL=checker.endpoint)
         inventory = Inventory.open(hsds, demo.INVENTORY)
         live = ""
         while not (summary := summarize(inventory)).finished:

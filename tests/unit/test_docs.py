@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,3 +95,8 @@ def test_the_tests_that_a_page_names_are_there(page: Path) -> None:
     named = set(re.findall(r"[\w/]*\btest_\w+\.py", text))
     there = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
     assert not {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)}
+
+
+def test_the_script_of_the_pictures_finds_what_it_imports() -> None:
+    done = subprocess.run([sys.executable, "-c", "import docs.screens"], cwd=ROOT, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
