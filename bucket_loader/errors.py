@@ -12,7 +12,13 @@ class CalledOff(Exception):
 
 
 class AttemptFailed(Exception):
-    """A load or a check came to nothing. `reason` is one line, `status` the exit status of the tool that failed."""
+    """A load or a check came to nothing. `reason` is one line, `status` the exit status of the tool that failed.
+
+    `limited`: it met a limit of ours, as it would in any other mode. `busy`: a server had no room, and nothing was
+    learnt of the file.
+    """
+
+    limited = busy = False
 
     def __init__(self, reason: str, status: int = 1) -> None:
         super().__init__(reason)
@@ -20,7 +26,7 @@ class AttemptFailed(Exception):
 
 
 class Refused(AttemptFailed):
-    """It would come to the same the next time. `limited`: it met a limit of ours, as it would in any other mode."""
+    """It would come to the same the next time."""
 
     def __init__(self, reason: str, status: int = 1, limited: bool = False) -> None:
         super().__init__(reason, status)
@@ -28,7 +34,7 @@ class Refused(AttemptFailed):
 
 
 class Retry(AttemptFailed):
-    """Something was in the way that may pass. `busy`: a server had no room, and nothing was learnt of the file."""
+    """Something was in the way that may pass."""
 
     def __init__(self, reason: str, status: int = 1, busy: bool = False) -> None:
         super().__init__(reason, status)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from bucket_loader.errors import AttemptFailed, CalledOff, Refused, Retry
+from bucket_loader.errors import AttemptFailed, CalledOff, Retry
 from bucket_loader.load.hsload import Mode, WrongMode
 
 
@@ -39,7 +39,7 @@ def attempt(act: Callable[[], object]) -> Attempt:
             failure.status,
             failure.reason,
             failure.next_mode if isinstance(failure, WrongMode) else None,
-            isinstance(failure, Retry) and failure.busy,
-            isinstance(failure, Refused) and failure.limited,
+            failure.busy,
+            failure.limited,
         )
     return Attempt(Verdict.GOOD, 0, said if isinstance(said, str) else "")

@@ -84,9 +84,9 @@ class CheckJob:
         """The failure, or the accident that may be behind it. Raises Unavailable, SourceError: that is no attempt."""
         if restarted := self._servers.restarted(lives):
             failure = Retry(restarted)
-        if isinstance(failure, Retry) and failure.busy:
+        if failure.busy:
             raise Unavailable(failure.reason)
-        if isinstance(failure, Retry) or (isinstance(failure, Refused) and failure.limited):
+        if isinstance(failure, Retry) or failure.limited:
             self._servers.check()
         return failure
 

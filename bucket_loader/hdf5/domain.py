@@ -15,10 +15,10 @@ from .file import Place
 COLLECTIONS = {"g": "groups", "d": "datasets", "t": "datatypes"}  # by the first letter of an object's id
 LINKS_PAGE = 1000
 ATTRIBUTES_PAGE = 100  # they come with their values
-_BATCH = 500  # objects that are asked for at once
+BATCH = 500  # objects that are asked for at once
 _BATCH_BYTES = 8 << 20  # of such an answer; it takes ten times as much when it is read
 # characters, and names: HSDS goes down each path from the root, a link at a time
-_BATCH_PATHS, _BATCH_STEPS = 1 << 20, 2500
+_BATCH_PATHS, BATCH_STEPS = 1 << 20, 2500
 
 
 class Object(Protocol):
@@ -85,7 +85,7 @@ class Domain:
         One for each of 10,000 objects would take minutes. Until the next batch, `describe` and `links` or `attributes`
         know the answers. What does not come at once (one of them is broken, or is too much) is asked for by itself.
         """
-        first, size, most = 0, _BATCH, _BATCH
+        first, size, most = 0, BATCH, BATCH
         while first < len(objects):
             paths = _paths(objects[first : first + size])
             batch = objects[first : first + len(paths)]
@@ -237,7 +237,7 @@ def _paths(objects: Sequence[Object]) -> list[str]:
     for one in objects:
         path = one.place.whole
         size, steps = size + len(path), steps + one.place.depth
-        if paths and (size > _BATCH_PATHS or steps > _BATCH_STEPS):
+        if paths and (size > _BATCH_PATHS or steps > BATCH_STEPS):
             break
         paths.append(path)
     return paths

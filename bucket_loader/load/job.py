@@ -8,12 +8,12 @@ import time
 from ..children.limits import Budget
 from ..children.tool import Children, KeepGoing, Tools
 from ..config import Config
-from ..errors import AttemptFailed, Refused, Retry
+from ..errors import AttemptFailed, CalledOff, Refused, Retry
 from ..hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import LOAD, State
 from ..log import event, timed
-from ..pod.job import ReleaseSlot, end_if_called_off
+from ..pod.job import ReleaseSlot
 from ..pod.servers import Servers
 from ..s3 import SourceObject
 from . import hsload, steps
@@ -92,7 +92,7 @@ class _Load:
         try:
             with timed("delete"):
                 self._delete_previous()
-            end_if_called_off(self._keep_going)
+            self._end_if_called_off()
             self._servers.make_folder_of(self._domain, below=self._config.tgt_folder)
         except Conflict as error:
             raise Refused(f"there is a folder {self._domain}/ where the domain should be") from error
@@ -107,7 +107,7 @@ class _Load:
         claim, servers = self._claim, self._servers
         again = claim.attempt > 1 or claim.row.loadmode or claim.row.version
         if again and servers.pod is not servers.cluster:
-            end_if_called_off(self._keep_going)
+            self._end_if_called_off()
             servers.cluster.delete_domain(self._domain)
 
     def _preflight(self) -> Preflight:
@@ -182,7 +182,7 @@ class _Load:
         if lost := expected.missing_in(counts):
             raise self._explained_loss(f"hsload left the domain with {lost}")
         if self._config.public_read:
-            end_if_called_off(self._keep_going)
+            self._end_if_called_off()
             # by the cluster's server: it then has the domain with these rights, and not one from before them
             cluster.make_public(self._domain)
         if cluster.root_of(self._domain) != root:
@@ -202,7 +202,7 @@ class _Load:
             except Unavailable as error:
                 if not error.status or time.monotonic() > deadline:
                     raise
-            end_if_called_off(self._keep_going)
+            self._end_if_called_off()
 
     def _explained_loss(self, lost: str) -> Retry:
         """What is missing, by the full comparison. It may be whole the next time: an answer may have been lost."""
@@ -226,17 +226,25 @@ class _Load:
         An accident counts: the file may be what caused it. Raises CalledOff, or Unavailable and SourceError when a
         server is away or too busy: that is no attempt, and the worker waits.
         """
-        end_if_called_off(self._keep_going)
+        self._end_if_called_off()
         self._delete_partial()
-        if isinstance(failure, Retry) or (isinstance(failure, Refused) and failure.limited):
+        if isinstance(failure, Retry) or failure.limited:
             self._servers.check()
         if restarted := self._servers.restarted(lives):
             failure = Retry(restarted)
-        if isinstance(failure, Retry) and failure.busy:
+        if failure.busy:
             raise Unavailable(failure.reason)
         if self._servers.folder_vanished(self._domain):
             failure = Retry(f"the folder of {self._domain} was removed meanwhile")
         return failure
+
+    def _end_if_called_off(self) -> None:
+        """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is deleted.
+
+        A process that was paused past its lease goes on where it was, without knowing, and the domain may be theirs.
+        """
+        if not self._keep_going():
+            raise CalledOff
 
     def _delete_partial(self) -> None:
         """A domain that is there is a domain that is whole."""

@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..hdf5.domain import COLLECTIONS
+from ..hdf5.domain import BATCH, BATCH_STEPS, COLLECTIONS
 from ..hsds import Hsds, HsdsError, NotFound
-
-BATCH = 500  # objects that one request asks for
-BATCH_STEPS = 2500  # names: HSDS goes down each path from the root, a link at a time
 
 
 @dataclass(frozen=True)

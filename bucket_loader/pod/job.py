@@ -7,7 +7,6 @@ from typing import Protocol
 
 from ..children.tool import KeepGoing, Tools
 from ..config import Config
-from ..errors import CalledOff
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import Work
 from .servers import Servers
@@ -35,12 +34,3 @@ class JobType(Protocol):
     overlaps_flush: bool
 
     def __call__(self, config: Config, servers: Servers, tools: Tools) -> Job: ...
-
-
-def end_if_called_off(keep_going: KeepGoing) -> None:
-    """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is deleted.
-
-    A process that was paused past its lease goes on where it was, without knowing, and the domain may be theirs.
-    """
-    if not keep_going():
-        raise CalledOff
