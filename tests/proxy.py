@@ -3,6 +3,7 @@ another answer, or one that never ends: a byte now and then keeps every time lim
 
 from __future__ import annotations
 
+import select
 import socket
 import socketserver
 import threading
@@ -38,15 +39,17 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         with socket.create_connection(("127.0.0.1", self.server.target_port)) as target, suppress(OSError):
             lose = False
-            self.request.settimeout(0.02)
-            target.settimeout(0.02)
+            # else a head waits 40 ms for its body, and a load of many requests is ten times as slow as without a proxy
+            for side in (self.request, target):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             while True:
-                request = _receive(self.request)
-                if request == b"":
-                    return
-                if request and self.server.dripping.is_set():
-                    return self._drip()
-                if request:
+                ready, _, _ = select.select([self.request, target], [], [], 0.2)
+                if self.request in ready:
+                    request = self.request.recv(1 << 20)
+                    if not request:
+                        return
+                    if self.server.dripping.is_set():
+                        return self._drip()
                     if b" HTTP/1.1\r\n" in request:
                         self.server.heads.append(request)
                     for start in list(self.server.lose):
@@ -62,10 +65,10 @@ class _Handler(socketserver.BaseRequestHandler):
                         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                         return self.request.sendall(head.encode() + body)
                     target.sendall(request)
-                answer = _receive(target)
-                if answer == b"":
-                    return
-                if answer:
+                if target in ready:
+                    answer = target.recv(1 << 20)
+                    if not answer:
+                        return
                     if lose:
                         self.server.lost += 1
                         return  # closes the client's connection: its answer is gone
@@ -76,14 +79,6 @@ class _Handler(socketserver.BaseRequestHandler):
         while self.server.dripping.wait(0.2):
             self.request.sendall(b" ")
             time.sleep(0.2)
-
-
-def _receive(source: socket.socket) -> bytes | None:
-    """What has come; b"" when the other side closed, None when nothing came yet."""
-    try:
-        return source.recv(1 << 20)
-    except TimeoutError:
-        return None
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def test_a_file_of_many_objects_is_loaded_and_checked_at_the_first_attempt(world
             began = time.monotonic()
             with world.running(script, "--drain") as process:
                 out = process.communicate(timeout=3 * 3600)[0]
-            print(f"{script} of {objects} objects: {time.monotonic() - began:.0f} s, {dict(asked(proxy))}")
+            print(f"{script} of {objects} objects: {time.monotonic() - began:.0f} s, {len(proxy.heads)} requests")
             row = world.inventory().row(0)
             assert (row.state, getattr(row, work.column("attempts"))) == (work.done, 1), out
             assert "lease lost" not in out
