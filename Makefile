@@ -16,10 +16,13 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# HSDS 0.9.4 pins an aiohttp that has wheels up to Python 3.12 only
-PYTHON := $(shell for p in python3.12 python3.11 python3.10 python3; do \
-	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' \
+# the lock holds wheels for these; PYTHON=… takes another one of them
+PYTHON := $(shell for p in python3 python3.13 python3.14 python3.12 python3.11 python3.10; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 15))' \
 	>/dev/null 2>&1 && { echo $$p; break; }; done)
+# versions of HSDS beside that of the lock, which servers of the tests and the demo can have
+OTHER_HSDS := 0.8.4 1.0.2
+HSDS_LOCKS := $(OTHER_HSDS:%=bucket_loader/local/hsds-%.lock)
 # uv installs in seconds what pip resolves and builds in minutes; this one version, so that the lock reads the same
 UV_VERSION := 0.13.9
 FILES ?=
@@ -36,14 +39,19 @@ help:
 setup: $(READY)
 
 # compiled here: where PYTHONDONTWRITEBYTECODE is set, every hsload would compile its imports anew (a second each)
-$(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "no python3 with venv found: install Python 3.10 to 3.12 (on Debian: apt install python3-venv)" >&2; exit 2; }
+$(READY): requirements.lock pyproject.toml $(HSDS_LOCKS)
+	@test -n "$(PYTHON)" || { echo "no Python 3.10 to 3.14 with venv found: install one (on Debian: apt install python3-venv), or name it: make setup PYTHON=…" >&2; exit 2; }
 	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements.lock
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
-	@$(BIN)/python -m compileall -q bucket_loader
+	@{ $(PYTHON) -m venv --clear $(VENV) \
+		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
+		&& VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements.lock \
+		&& VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e . \
+		&& $(BIN)/python -m compileall -q bucket_loader \
+		&& for version in $(OTHER_HSDS); do \
+			$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/hsds-$$version \
+			&& VIRTUAL_ENV=$(VENV)/hsds-$$version $(BIN)/uv pip install --quiet --compile-bytecode \
+				-r bucket_loader/local/hsds-$$version.lock || exit; \
+		done; } || { rm -rf $(VENV); echo "make setup failed; $(VENV) is removed" >&2; exit 1; }
 	@touch $@
 
 demo: $(READY)
@@ -102,12 +110,13 @@ bench-scale: $(READY)
 	@timeout 3000 $(BIN)/python -m bench --scale --write docs
 
 # one lock for every platform and Python: what a marker excludes is not installed
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url
 lock: pyproject.toml
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION); }
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
-		--extra hsds --group dev --group demo pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-emit-index-url \
-		--group pyproject.toml:bench -c requirements.lock -o bench/requirements.lock
+	@$(LOCK) --extra hsds --group dev --group demo pyproject.toml -o requirements.lock
+	@$(LOCK) --group pyproject.toml:hsds-0-8 -o bucket_loader/local/hsds-0.8.4.lock
+	@$(LOCK) --group pyproject.toml:hsds-1-0 -o bucket_loader/local/hsds-1.0.2.lock
+	@$(LOCK) --group pyproject.toml:bench -c requirements.lock -o bench/requirements.lock
 
 # the pictures of the README, from a real run
 screens: $(READY)

@@ -117,6 +117,7 @@ class Config(BaseModel):
     hsload: Text = "hsload"
     hsdiff: Text = "hsdiff"
     diff_method: Literal["both", "hsdiff", "verify"] = "both"
+    verify_through: Literal["both", "pod", "cluster"] = "both"  # verified is to mean: readable where it is read
     strict_diff: bool = False
     s3_block_size: Size = 256 * 1024
     s3_data_block_size: Size = 2 * 1024**2

@@ -8,6 +8,8 @@ whose answer was lost, and drops the status of a refused POST.
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,12 +23,15 @@ from requests.auth import HTTPBasicAuth
 from . import __version__
 from .config import Config
 from .errors import OperatorError
+from .log import event
 
 # a node answers 503 past `max_task_count` (100) connections; 500 stands for a data node that is restarting
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 USER_AGENT = f"{__package__}/{__version__}"
 _PIECE = 1 << 20
+# the versions that everything here was run with (docs/versions.md), by their first two numbers
+VERSIONS = ((0, 8), (0, 9), (1, 0))
 PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
 
 
@@ -57,6 +62,10 @@ class Conflict(HsdsError):
     """The domain or folder is there already."""
 
 
+class WrongVersion(HsdsError):
+    """This HSDS is too old."""
+
+
 class AnswerTooLarge(Exception):
     """An answer has more bytes than it may have."""
 
@@ -68,6 +77,18 @@ _BY_STATUS: dict[int, type[HsdsError]] = {
     409: Conflict,
     410: NotFound,
 }
+
+
+def expect_version(endpoint: str, version: str) -> None:
+    """Raise WrongVersion for an HSDS that is too old; say in the log when it is none that was tried."""
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    minor = (int(numbers[1]), int(numbers[2])) if numbers else None
+    if minor and minor < VERSIONS[0]:
+        oldest = ".".join(map(str, VERSIONS[0]))
+        raise WrongVersion(f"HSDS at {endpoint} has version {version}: {oldest} or a newer one is needed")
+    if minor not in VERSIONS:
+        tried = ", ".join(f"{major}.{minor}" for major, minor in VERSIONS)
+        event(logging.WARNING, "this version of HSDS was not tried", server=endpoint, version=version, tried=tried)
 
 
 @dataclass
@@ -86,7 +107,6 @@ class Hsds:
 
     def __post_init__(self) -> None:
         self.endpoint = self.endpoint.rstrip("/")
-        self._nodes: list[str] = []  # the data nodes that can be reached from here
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc: it would replace the login that was configured
         if not self.keeps_open:
@@ -235,42 +255,56 @@ class Hsds:
 
     # -- the server ---------------------------------------------------------------------------------------------------
 
+    def about(self) -> dict[str, Any]:
+        """What the server says of itself: "state", "hsds_version", "dn_urls" … Asked once. Raises HsdsError."""
+        answer = self.request("GET", "/about", again=False)
+        with self.understood():
+            return dict(answer.json())
+
     def state(self) -> str:
         """`READY`, or what is in the way: another state or a failure, in one line. An answer alone is not enough."""
         try:
-            answer = self.request("GET", "/about", again=False)
-            with self.understood():
-                return str(answer.json().get("state"))
+            return str(self.about().get("state"))
         except HsdsError as error:
             return str(error)
 
     def expect_ready(self) -> None:
-        """Raise Unavailable unless the server is READY."""
-        state = self.state()
-        if state != "READY":
-            raise Unavailable(f"HSDS at {self.endpoint} is not READY: {state}")
+        """Return when the server is READY, and of a version that can be used; else raise Unavailable, WrongVersion."""
+        about = self.about()
+        if about.get("state") != "READY":
+            raise Unavailable(f"HSDS at {self.endpoint} is not READY: {about.get('state')}")
+        expect_version(self.endpoint, str(about.get("hsds_version")))
 
-    def lives(self) -> dict[str, int]:
-        """When each data node was started (epoch seconds, by address), as far as they can be reached from here.
+    # -- tables --------------------------------------------------------------------------------------------------------
 
-        A node that was killed has forgotten what it had not yet written, and hsload does not notice: it tries a request
-        again until the next life answers. Within a pod the nodes are reachable; those of a cluster's HSDS may not be.
+    def update_rows(
+        self,
+        table_id: str,
+        domain: str,
+        condition: str,
+        rows: tuple[int, int],
+        values: Mapping[str, object],
+        *,
+        limit: int,
+        again: bool,
+    ) -> list[tuple[int, tuple[Any, ...] | None]]:
+        """Change up to `limit` rows of a table that fulfil a condition, and lie in the chunk of `rows` (first, end).
+
+        Returns the index of each changed row, and what it holds now where this version of HSDS says so.
         """
-        if not self._nodes:
-            with self.understood():
-                urls = [str(url) for url in self.json("GET", "/about").get("dn_urls") or []]
-            self._nodes = [url for url in urls if _start_time(url)]
-        return {url: _start_time(url) for url in self._nodes}
-
-    def reads_from_storage(self, since: int) -> bool:
-        """Whether what the data nodes tell of a domain that was in storage at `since` (epoch seconds) is from there.
-
-        A node remembers what it was given to store, also where storage has it otherwise. One that was asked to store
-        nothing since it was started, or that was started after `since`, was not given it. False where a node cannot be
-        reached.
-        """
-        urls = self.json("GET", "/about").get("dn_urls") or []
-        return bool(urls) and all(_was_not_given(_info(url), since) for url in urls)
+        answer = self.request(
+            "PUT",
+            f"/datasets/{table_id}/value",
+            domain,
+            params={"query": condition, "Limit": limit, "select": f"[{rows[0]}:{rows[1]}]"},
+            json_body=values,
+            again=again,
+        )
+        with self.understood():
+            changed = answer.json()
+            if "indices" in changed:  # HSDS 1.0: a list of one for each dimension
+                return [(int(index), None) for (index,) in changed["indices"]]
+            return [(int(row[0]), tuple(row[1:])) for row in changed["value"]]
 
     # -- folders and domains ------------------------------------------------------------------------------------------
 
@@ -339,32 +373,6 @@ def is_timeout(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _info(url: str) -> dict[str, Any]:
-    """What a data node says of itself; empty when it cannot be reached."""
-    try:
-        said = requests.get(f"{url}/info", timeout=(2, 10)).json()
-    except (requests.RequestException, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _start_time(url: str) -> int:
-    """When a data node was started, in epoch seconds; 0 when it cannot be reached."""
-    try:
-        return int(_info(url)["node"]["start_time"])
-    except (ValueError, KeyError, TypeError):
-        return 0
-
-
-def _was_not_given(info: Mapping[str, Any], since: int) -> bool:
-    try:
-        if int(info["node"]["start_time"]) > since:
-            return True
-        return int(info["req_count"]["PUT"]) == 0
-    except (ValueError, KeyError, TypeError):
-        return False
 
 
 def _cause(error: requests.RequestException) -> str:

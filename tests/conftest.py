@@ -9,15 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from bucket_loader.local.servers import HSDS_VERSIONS, OWN_HSDS
 from bucket_loader.log import LIBRARIES, logger
 from tests.copies import VerifyServers, started
 from tests.samples import write_base
 from tests.world import Servers, World
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for of, what in (("cluster", "cluster's HSDS"), ("pod", "pods' own HSDS")):
+        parser.addoption(f"--{of}-hsds", choices=HSDS_VERSIONS, default=OWN_HSDS, help=f"the version of the {what}")
+
+
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with Servers.started(tmp_path_factory.mktemp("servers")) as started:
+def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Servers]:
+    versions = (pytestconfig.getoption("--cluster-hsds"), pytestconfig.getoption("--pod-hsds"))
+    with Servers.started(tmp_path_factory.mktemp("servers"), *versions) as started:
         yield started
 
 

@@ -18,7 +18,7 @@ from bucket_loader import config as config_module
 from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory
-from bucket_loader.local.servers import POD_SETTINGS, HsdsServer, S3Server
+from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server
 from bucket_loader.s3 import SourceObject
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,13 +35,16 @@ class Servers:
 
     @classmethod
     @contextmanager
-    def started(cls, root: Path) -> Iterator[Servers]:
+    def started(cls, root: Path, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS) -> Iterator[Servers]:
+        """All of them, with these versions of HSDS as the cluster's and as the pods'."""
+        users = {USER: PASSWORD}
+        readers = users | {"reader": "reader-word"}
         with S3Server(root) as s3:
             s3.make_bucket("target")
             with (
-                HsdsServer(root, s3, "target", {USER: PASSWORD, "reader": "reader-word"}, "cluster") as cluster,
-                HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", POD_SETTINGS) as pod,
-                HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS) as checker,
+                HsdsServer(root, s3, "target", readers, "cluster", version=cluster_hsds) as cluster,
+                HsdsServer(root, s3, "target", users, "pod", POD_SETTINGS, version=pod_hsds) as pod,
+                HsdsServer(root, s3, "target", users, "checker", POD_SETTINGS, version=pod_hsds) as checker,
             ):
                 yield cls(root, s3, cluster, pod, checker)
 

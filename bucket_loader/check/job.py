@@ -1,9 +1,9 @@
-"""One domain against its source: by hsdiff, by the full comparison, or by both."""
+"""One domain against its source: by hsdiff, by the full comparison, or by both; and where its readers read it."""
 
 from __future__ import annotations
 
 from ..children.limits import Budget
-from ..children.tool import KeepGoing, Tools
+from ..children.tool import Children, KeepGoing, Tools
 from ..config import Config
 from ..errors import AttemptFailed, Refused, Retry
 from ..hsds import Unavailable
@@ -34,7 +34,7 @@ class CheckJob:
         row = claim.row
         if row.version != row.loadversion or self._is_replaced(claim):
             return Outcome(State.NEW, 0, "the source changed after it was loaded")
-        lives = self._servers.pod.lives()
+        lives = self._servers.nodes.lives()
         replaced = Outcome(State.NEW, 0, "the source changed while it was checked")
         try:
             verdict = self.compare(row.filename, self._config.domains.of(row.filename), keep_going)
@@ -45,7 +45,7 @@ class CheckJob:
             raise cause from None
         if self._is_replaced(claim):
             return replaced
-        if not self._servers.pod.reads_from_storage(row.loaddone):
+        if self._reads_what_it_loads() and not self._servers.nodes.read_from_storage(row.loaddone):
             raise Refused(NOT_PROVEN.format(self._servers.pod.endpoint))
         return Outcome(State.VERIFIED, 0, verdict)
 
@@ -56,8 +56,28 @@ class CheckJob:
         empty selections, references …) and passed 3 with wrong attributes. What a good run of hsdiff proved is not
         compared again.
         """
-        method = self._config.diff_method
         children = self._tools.within(Budget(self._config.diff_time_limit, "diff_time_limit"), keep_going)
+        through, cluster = self._config.verify_through, self._config.hsds_endpoint
+        if through == "cluster" or self._servers.pod is self._servers.cluster:
+            children, through = children.at(cluster), "cluster"
+        how, doubt = self._compare_all(children, key, domain)
+        if through == "both":
+            self._compare_samples(children.at(cluster), key, domain)
+            how += ", and by samples through the cluster's HSDS"
+        return f"PASSED {how}{doubt}"
+
+    def _compare_samples(self, children: Children, key: str, domain: str) -> None:
+        """Read a domain where its readers do: a cluster's HSDS of another version may not read what the pod's does."""
+        try:
+            with timed("cluster"):
+                children.verify(key, domain, sampled=True)
+        except (Refused, Retry) as failure:
+            failure.reason = f"through the cluster's HSDS at {self._config.hsds_endpoint}: {failure.reason}"
+            raise
+
+    def _compare_all(self, children: Children, key: str, domain: str) -> tuple[str, str]:
+        """Who proved the copy, and what hsdiff said against it, to follow that. Raises CalledOff, Refused, Retry."""
+        method = self._config.diff_method
         passed, doubt = False, ""
         if method != "verify":
             try:
@@ -70,15 +90,18 @@ class CheckJob:
                     raise
                 doubt = f"; {failure.reason}"
         if method == "hsdiff":
-            return "PASSED by hsdiff"
+            return "by hsdiff", ""
         try:
             with timed("verify"):
                 children.verify(key, domain, after_hsdiff=passed)
         except (Refused, Retry) as failure:
             failure.reason += " (hsdiff passed it)" if passed else doubt
             raise
-        words = "by hsdiff and a comparison of the rest" if passed else "by full comparison"
-        return f"PASSED {words}{doubt}"
+        return "by hsdiff and a comparison of the rest" if passed else "by full comparison", doubt
+
+    def _reads_what_it_loads(self) -> bool:
+        """Whether the HSDS that was asked may be the one that loaded the domain."""
+        return self._config.verify_through != "cluster" or self._servers.pod is self._servers.cluster
 
     def _cause(self, failure: AttemptFailed, lives: dict[str, int]) -> AttemptFailed:
         """The failure, or the accident that may be behind it. Raises Unavailable, SourceError: that is no attempt."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hdf5plugin
@@ -31,9 +31,9 @@ _CODE = Path(__file__).resolve().parent.parent.parent
 class Tools:
     """hsload, hsdiff and our own programs, for one HSDS and one source bucket. May be shared between threads."""
 
-    def __init__(self, config: Config, source: Source) -> None:
-        """Raises CommandNotFound."""
-        self.config, self.source = config, source
+    def __init__(self, config: Config, source: Source, endpoint: str | None = None) -> None:
+        """`endpoint`: of the HSDS, for one that is not where this pod works. Raises CommandNotFound."""
+        self.config, self.source, self.endpoint = config, source, endpoint or config.working_endpoint
         self.hsload, self.hsdiff = supervise.find(config.hsload), supervise.find(config.hsdiff)
 
     def within(self, budget: Budget, keep_going: KeepGoing) -> Children:
@@ -46,7 +46,7 @@ class Tools:
         env = _inherited_env() | self.source.child_env(whole_file)
         # the login goes in here and not by the arguments, which every process of the machine can read
         login = {
-            "HS_ENDPOINT": config.working_endpoint,
+            "HS_ENDPOINT": self.endpoint,
             "HS_USERNAME": config.hs_username,
             "HS_PASSWORD": config.password,
             "HS_BUCKET": config.tgt_bucket,
@@ -88,14 +88,20 @@ class Children:
         argv = [sys.executable, "-m", f"{_PACKAGE}.{module}", "--answer", answer.FILE, *arguments]
         return answer_of(self.tools.run(argv, env, self.budget, self.keep_going))
 
-    def verify(self, key: str, domain: str, after_hsdiff: bool = False) -> None:
+    def at(self, endpoint: str) -> Children:
+        """The same for another HSDS."""
+        return replace(self, tools=Tools(self.tools.config, self.tools.source, endpoint))
+
+    def verify(self, key: str, domain: str, after_hsdiff: bool = False, sampled: bool = False) -> None:
         """Compare an object with a domain in everything that a domain can hold, or in what a good hsdiff left out.
 
-        Raises CalledOff, Refused where they differ, Retry.
+        `sampled`: of a large dataset, the values at its corners and in its middle alone. Raises CalledOff, Refused
+        where they differ, Retry.
         """
         options = ["--strict"] if self.tools.config.strict_diff else []
         options += ["--after-hsdiff"] if after_hsdiff else []
-        self.ask("verify", [*options, self.tools.source.url(key), domain], whole_file=True)
+        options += ["--sampled"] if sampled else []
+        self.ask("verify", [*options, self.tools.source.url(key), domain], whole_file=not sampled)
 
 
 def _is_logged(line: str) -> bool:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import h5py
@@ -314,6 +315,27 @@ def _cut(shape: tuple[int, ...], block: tuple[int, ...]) -> Iterator[tuple[slice
     for first in range(0, shape[0], block[0]):
         for rest in _cut(shape[1:], block[1:]):
             yield (slice(first, min(first + block[0], shape[0])), *rest)
+
+
+def samples(shape: tuple[int, ...], grain: tuple[int, ...], elements: int, grains: int) -> Iterator[tuple[slice, ...]]:
+    """Selections as of `blocks`: all, where there are few, else one chunk at corners of `shape` and in its middle.
+
+    The corners are the first, the last, and those at the other end of one axis: as many as there are dimensions.
+    """
+    few = list(islice(blocks(shape, grain, elements, grains), len(shape) + 3))
+    if len(few) < len(shape) + 3:
+        yield from few
+        return
+    last = [(extent - 1) // part for extent, part in zip(shape, grain, strict=True)]
+    places = {(0,) * len(shape), tuple(last), tuple(number // 2 for number in last)}
+    places |= {tuple(last[a] if a == axis else 0 for a in range(len(shape))) for axis in range(len(shape))}
+    for place in sorted(places):
+        bounds = [
+            (number * part, min((number + 1) * part, extent))
+            for number, part, extent in zip(place, grain, shape, strict=True)
+        ]
+        inside = next(blocks(tuple(stop - start for start, stop in bounds), None, elements, 1))
+        yield tuple(slice(start + s.start, start + s.stop) for (start, _), s in zip(bounds, inside, strict=True))
 
 
 def halves(selection: tuple[slice, ...]) -> list[tuple[slice, ...]]:

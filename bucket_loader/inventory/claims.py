@@ -101,7 +101,9 @@ class Inventory(Table):
             ready = f"({ready}) & ({counter} == {attempts}) & ({work.column('status')} >= 0)"
             values |= {counter: attempts + 1, work.column("status"): IN_WORK}
         try:
-            won = self._update(chunk, total, ready, values, limit=1, again=False)
+            changed = self._update(chunk, total, ready, values, limit=1, again=False)
+            rows = [self.row(index) if row is None else self._decode(index, row) for index, row in changed]
+            won = [row for row in rows if row.token == token]  # one that is read anew may be another's already
         except Unavailable:
             # the answer is lost, the claim may have been made
             won = self._find(chunk, total, token)

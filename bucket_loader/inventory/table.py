@@ -201,7 +201,7 @@ class Table:
         return counts
 
     def row(self, index: int) -> Row:
-        return decode(index, self.read(index, index + 1)[0].item(), self._names)
+        return self._decode(index, self.read(index, index + 1)[0].item())
 
     def append(self, objects: Sequence[SourceObject], reasons: Sequence[str] | None = None) -> None:
         """Add rows for new source objects; one with a reason is recorded as failed. Raises Unavailable.
@@ -267,25 +267,27 @@ class Table:
 
     def _update(
         self, chunk: int, total: int, condition: str, values: dict[str, Any], limit: int, again: bool
-    ) -> list[Row]:
-        """Change up to `limit` rows of one chunk that fulfil a condition; returns them as they are afterwards."""
+    ) -> list[tuple[int, tuple[Any, ...] | None]]:
+        """Change up to `limit` rows of one chunk that fulfil a condition; see `Hsds.update_rows`."""
         start, stop = self._bounds(chunk, total)
         if stop <= start:
             return []
-        params = {"query": condition, "Limit": limit, "select": f"[{start}:{stop}]"}
         try:
-            answer = self._hsds.request("PUT", self._value, self.domain, params=params, json_body=values, again=again)
+            return self._hsds.update_rows(
+                self.table_id, self.domain, condition, (start, stop), values, limit=limit, again=again
+            )
         except NotFound:
             # no such chunk in storage yet, because its rows are being appended; or there is another table now
             self._reopen()
             return []
-        names = ("index", *self._names)
-        with self._hsds.understood():
-            return [decode(int(values[0]), values[1:], names[1:]) for values in answer.json()["value"]]
 
     def _update_at(self, index: int, condition: str, values: dict[str, Any]) -> bool:
         # a selection that ends with the row is enough to name its chunk
         return bool(self._update(index // self.chunk_rows, index + 1, condition, values, limit=1, again=True))
+
+    def _decode(self, index: int, values: tuple[Any, ...]) -> Row:
+        with self._hsds.understood():
+            return decode(index, values, self._names)
 
 
 def _file(hsds: Hsds, domain: str, mode: str) -> Any:

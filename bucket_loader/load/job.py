@@ -62,7 +62,7 @@ class _Load:
     def run(self) -> Outcome:
         source = self._head()
         self._make_room()
-        lives = self._servers.pod.lives()
+        lives = self._servers.nodes.lives()
         try:
             try:
                 found = self._preflight()

@@ -109,6 +109,18 @@ class _Process:
         return "\n".join(text.splitlines()[-lines:])
 
 
+OWN_HSDS = "0.9.4"  # the version in this environment, as in the image
+HSDS_VERSIONS = ("0.8.4", OWN_HSDS, "1.0.2")
+
+
+def _hsds_python(version: str) -> str:
+    """The interpreter of the environment that has a version of HSDS (`make setup` makes it)."""
+    python = Path(sys.executable) if version == OWN_HSDS else Path(sys.prefix) / f"hsds-{version}" / "bin" / "python"
+    if not (python.parent / "hsds-datanode").exists():
+        raise ServerFailed(f"HSDS {version} is not installed beside {sys.executable}; run 'make setup'")
+    return str(python)
+
+
 def _wait(ready: Callable[[], bool], process: _Process, what: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
@@ -218,7 +230,8 @@ LOADER_SETTINGS = FOR_LOADING | {"metadata_mem_cache_expire": 60}
 class HsdsServer:
     """One HSDS: data nodes and a service node, standalone (no head node), over a bucket of an `S3Server`.
 
-    With one data node it has the shape of a pod's own HSDS. `settings` are HSDS config keys.
+    With one data node it has the shape of a pod's own HSDS. `settings` are HSDS config keys. Raises `ServerFailed` for
+    a version that is not installed.
     """
 
     def __init__(
@@ -230,10 +243,12 @@ class HsdsServer:
         name: str = "hsds",
         settings: Mapping[str, object] | None = None,
         data_nodes: int = 1,
+        version: str = OWN_HSDS,
     ) -> None:
+        node = [_hsds_python(version), str(Path(__file__).with_name("hsds_node.py"))]
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
-        self.name, self.port = name, free_port()
+        self.name, self.version, self.port = name, version, free_port()
         # HSDS numbers its data nodes by the order of their addresses, as texts
         self._dn_ports = sorted((free_port() for _ in range(data_nodes)), key=str)
         passwords = folder / "passwd.txt"
@@ -266,14 +281,14 @@ class HsdsServer:
         self.dns = [
             _Process(
                 f"{name} data node",
-                [*_node("datanode"), *common, f"--node_number={number}"],
+                [*node, "datanode", *common, f"--node_number={number}"],
                 env | {"DN_PORT": str(port)},
                 folder / "dn.log",
                 folder,
             )
             for number, port in enumerate(self._dn_ports)
         ]
-        self.sn = _Process(f"{name} service node", [*_node("servicenode"), *common], env, folder / "sn.log", folder)
+        self.sn = _Process(f"{name} service node", [*node, "servicenode", *common], env, folder / "sn.log", folder)
 
     @property
     def dn(self) -> _Process:
@@ -323,12 +338,6 @@ class HsdsServer:
             except ServerFailed:
                 node.start()
         self.wait_ready()
-
-
-def _node(kind: str) -> list[str]:
-    """The command of a node that this machine alone can reach. Raises `ServerFailed` where HSDS is not installed."""
-    program(f"hsds-{kind}")
-    return [sys.executable, "-m", f"{__package__}.hsds_node", kind]
 
 
 def _is_ready(port: int, path: str) -> bool:

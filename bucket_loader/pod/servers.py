@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..config import Config
 from ..hsds import Hsds
 from ..s3 import Source
+from .data_nodes import DataNodes
 
 
 class Servers:
@@ -19,6 +20,7 @@ class Servers:
         self.pod = self.cluster
         if config.working_endpoint != config.hsds_endpoint:
             self.pod = Hsds(config.working_endpoint, *login, alive=alive)
+        self.nodes = DataNodes(self.pod)
         self.source = source
         self._folders: set[str] = set()
 
@@ -33,7 +35,7 @@ class Servers:
 
     def restarted(self, before: dict[str, int]) -> str:
         """Says that one of the pod's data nodes was restarted since `before`; an empty text when none was."""
-        if self.pod.lives() == before:
+        if self.nodes.lives() == before:
             return ""
         return f"a data node of HSDS at {self.pod.endpoint} was restarted meanwhile"
 

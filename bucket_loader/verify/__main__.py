@@ -27,6 +27,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--after-hsdiff", action="store_true", help="leave out the values that a good run of hsdiff has compared"
     )
+    options.add_argument(
+        "--sampled", action="store_true", help="of a large dataset, the values at its corners and in its middle alone"
+    )
     options.add_argument("--limit", type=int, default=20, help="stop after so many differences (default 20)")
     options.add_argument("--timeout", type=float, default=60.0, help="seconds of silence to wait for (default 60)")
     options.add_argument("--quiet", action="store_true", help="print the first line only")
@@ -48,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             open_source(options.source) as source,
         ):
             report = verify(
-                source, domain, strict=options.strict, limit=options.limit, after_hsdiff=options.after_hsdiff
+                source,
+                domain,
+                strict=options.strict,
+                limit=options.limit,
+                after_hsdiff=options.after_hsdiff,
+                sampled=options.sampled,
             )
         if not options.answer:
             _show(report, options)

@@ -32,17 +32,18 @@ def verify(
     limit: int = 20,
     max_bytes: int = 64 << 20,
     after_hsdiff: bool = False,
+    sampled: bool = False,
 ) -> Report:
     """Compare a file with a domain, in both directions.
 
     Stops after `limit` differences. Holds about `max_bytes` bytes of values at most. `after_hsdiff`: hsdiff exited with
     0 and said nothing, so that the values of integer datasets are known to be equal, and those of float datasets but
-    for the sign of zero. Raises `Trouble` when the comparison cannot be
-    made or finished.
+    for the sign of zero. `sampled`: of a large dataset the values at its corners and in its middle alone. Raises
+    `Trouble` when the comparison cannot be made or finished.
     """
     report = Report()
     try:
-        _compare(Sides(source, domain, Recorder(report, limit, strict)), Reading(max_bytes, after_hsdiff))
+        _compare(Sides(source, domain, Recorder(report, limit, strict)), Reading(max_bytes, after_hsdiff, sampled))
     except LimitReached:
         pass
     except Trouble:

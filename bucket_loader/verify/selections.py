@@ -11,7 +11,7 @@ import numpy as np
 from ..causes import Trouble, cause_of
 from ..hdf5 import types, values
 from ..hdf5.domain import DomainReadError
-from ..hdf5.file import Dataset, blocks, halves
+from ..hdf5.file import Dataset, blocks, halves, samples
 from ..hdf5.values import Array, Pair, Undecodable
 from ..hsds import AnswerTooLarge
 from .elements import compare_elements
@@ -19,6 +19,7 @@ from .pairs import Partners, Sides
 
 VARIABLE_BYTES = 256  # a guess for one element that varies in size, until some have been seen
 CHUNKS_PER_REQUEST = 512  # HSDS visits each chunk of a selection: about 5 ms for a linked one
+_SAMPLE_BYTES = 1 << 20
 UNREADABLE_LIMIT = 3  # datasets whose values cost a whole timeout, before the server is given up
 
 
@@ -26,17 +27,19 @@ UNREADABLE_LIMIT = 3  # datasets whose values cost a whole timeout, before the s
 class Reading:
     """How the values of all datasets are read: holding about `max_bytes` bytes of them at most.
 
-    `after_hsdiff`: without those that a good run of hsdiff has compared. `timeouts` counts the datasets whose values
-    did not come in time.
+    `after_hsdiff`: without those that a good run of hsdiff has compared. `sampled`: of a large dataset the chunks at
+    its corners and in its middle, 1 MiB of each at most. `timeouts` counts the datasets whose values did not come in
+    time.
     """
 
     max_bytes: int
-    after_hsdiff: bool
+    after_hsdiff: bool = False
+    sampled: bool = False
     timeouts: int = 0
 
     @property
     def block_bytes(self) -> int:
-        return max(1, self.max_bytes // 16)
+        return _SAMPLE_BYTES if self.sampled else max(1, self.max_bytes // 16)
 
 
 def compare_values(
@@ -58,7 +61,8 @@ def compare_values(
             return
         reader.zeros_only = isinstance(dataset.form, types.Float)
     elements = max(1, reading.block_bytes // reader.element_bytes)
-    for selection in blocks(dataset.shape, grain, elements, CHUNKS_PER_REQUEST):
+    selections = samples if reading.sampled else blocks
+    for selection in selections(dataset.shape, grain, elements, CHUNKS_PER_REQUEST):
         if not reader.compare(selection):
             return
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from bucket_loader.hsds import _was_not_given
+from bucket_loader.pod.data_nodes import was_not_given
 from tests import files
 from tests.world import World
 
@@ -58,4 +58,4 @@ def test_a_differ_with_an_hsds_of_its_own_stores_nothing(world: World) -> None:
     ],
 )
 def test_a_node_that_was_not_given_the_domain(info: dict[str, object], fresh: bool) -> None:
-    assert _was_not_given(info, 200) is fresh
+    assert was_not_given(info, 200) is fresh
