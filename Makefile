@@ -1,6 +1,6 @@
 # Needs python3 (3.10+), make and a shell; everything else goes into .venv, from requirements.lock.
 #   make demo             the whole job on this machine, with sample files
-#   make demo FILES=DIR   the same with your own HDF5 files
+#   make demo FILES=DIR   the same with your own HDF5 files    make demo HSDS=1.0.2    with this as the cluster's HSDS
 #   make quick            tests that need no server, in seconds
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
@@ -55,7 +55,8 @@ $(READY): requirements.lock pyproject.toml $(HSDS_LOCKS)
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python -m bucket_loader.local.demo $(if $(FILES),"$(FILES)")
+	@$(BIN)/python -m bucket_loader.local.demo $(if $(HSDS),--hsds $(HSDS)) $(if $(POD_HSDS),--pod-hsds $(POD_HSDS)) \
+		$(if $(FILES),"$(FILES)")
 
 # what needs no server and no second, for who edits
 quick: $(READY)

@@ -31,7 +31,7 @@ from ..log import printable
 from ..report.summary import Summary, summarize
 from ..report.terminal import summary_table
 from ..report.words import amount, duration
-from .servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from .servers import HSDS_VERSIONS, LOADER_SETTINGS, OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # where the scripts are
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nxs")
@@ -144,19 +144,24 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run(files: Path | None, console: Console) -> int:
-    """Do the whole job and show it; the exit status is 0 when every file is verified."""
+def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str) -> int:
+    """Do the whole job and show it; the exit status is 0 when every file is verified.
+
+    `cluster_hsds` and `pod_hsds` are versions.
+    """
     began = time.monotonic()
     password = secrets.token_urlsafe(12)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsds-demo-")))
-        console.print("starting an S3 server, the cluster's HSDS, and a loader's and a differ's own")
+        console.print(
+            f"starting an S3 server, the cluster's HSDS {cluster_hsds}, and a loader's and a differ's own {pod_hsds}"
+        )
         s3 = stack.enter_context(S3Server(folder))
         for bucket in ("source", "target"):
             s3.make_bucket(bucket)
-        cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster")
+        cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster", version=cluster_hsds)
         pod, checker = (
-            HsdsServer(folder, s3, "target", {USER: password}, name, settings)
+            HsdsServer(folder, s3, "target", {USER: password}, name, settings, version=pod_hsds)
             for name, settings in (("loader", LOADER_SETTINGS), ("differ", POD_SETTINGS))
         )
         for server in (cluster, pod, checker):
@@ -259,6 +264,10 @@ The same on your cluster:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("files", nargs="?", type=Path, help="a folder with HDF5 files (default: six samples)")
+    for of, what in (("hsds", "cluster's HSDS"), ("pod-hsds", "pods' own HSDS")):
+        parser.add_argument(
+            f"--{of}", choices=HSDS_VERSIONS, default=OWN_HSDS, help=f"the version of the {what} (default: {OWN_HSDS})"
+        )
     options = parser.parse_args(argv)
     console = Console()
     if options.files is not None and not options.files.is_dir():
@@ -266,7 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         with terminable():
-            return run(options.files, console)
+            return run(options.files, console, options.hsds, options.pod_hsds)
     except ServerFailed as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ Run as a file: the interpreter of another version's environment has HSDS and not
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from functools import partial
@@ -34,7 +35,8 @@ def main() -> None:
 
 
 def supply_missing() -> None:
-    """Let HSDS start on a Python for which a library that it imports, and seldom uses, has no wheels."""
+    """Let HSDS start on a Python that is newer than it, and for which libraries that it imports have no wheels."""
+    asyncio.set_event_loop(asyncio.new_event_loop())  # from Python 3.14 on, nothing makes one by itself
     try:
         importlib.import_module("bitshuffle")
     except ImportError:

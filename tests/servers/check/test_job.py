@@ -13,7 +13,7 @@ from h5pyd._apps.hsdiff import diff_file
 from bucket_loader.check.job import CheckJob
 from bucket_loader.children.tool import Tools
 from bucket_loader.config import Config
-from bucket_loader.local.servers import program
+from bucket_loader.local.servers import HsdsServer, program
 from bucket_loader.pod.servers import Servers
 from bucket_loader.s3 import Source
 from tests.attempts import Verdict, attempt
@@ -116,13 +116,12 @@ def compared(verify_servers, monkeypatch):
             tgt_bucket=BUCKET,
             tgt_folder="/home/admin/",
             inventory_domain="/home/admin/i.h5",
-            hsds_endpoint=verify_servers.hsds.endpoint,
+            **{"hsds_endpoint": verify_servers.hsds.endpoint} | settings,
             hs_username=USER,
             hs_password=PASSWORD,
             aws_s3_gateway=verify_servers.s3.endpoint,
             hsload=program("hsload"),
             hsdiff=program("hsdiff"),
-            **settings,
         )
         source = Source(config)
         job = CheckJob(config, Servers(config, source), Tools(config, source))
@@ -182,3 +181,41 @@ def test_hsdiff_reads_filters_that_hdf5_does_not_bring_along(verify_servers, com
         domain.create_dataset("data", data=np.arange(2000), chunks=(2000,), maxshape=(2000,))
     judged = compared(tmp_path / "zstd.h5", "/home/admin/zstd.h5", diff_method="hsdiff")
     assert (judged.verdict, judged.reason) == (Verdict.GOOD, "PASSED by hsdiff")
+
+
+@pytest.fixture(scope="module")
+def cluster_of_1_0(verify_servers, tmp_path_factory):
+    root = tmp_path_factory.mktemp("cluster")
+    # a chunk that cannot be read is tried 8 times over 13 s by default, and each time again by its client
+    settings, users = {"dn_max_retries": 1}, {USER: PASSWORD}
+    with HsdsServer(root, verify_servers.s3, BUCKET, users, settings=settings, version="1.0.2") as server:
+        yield server.endpoint
+
+
+def test_what_the_clusters_server_cannot_read_is_not_verified(verify_servers, compared, cluster_of_1_0, tmp_path):
+    """HSDS 0.9 gives a dataset of small chunks larger ones, and 1.0 takes them for those of the file."""
+    with h5py.File(tmp_path / "small_chunks.h5", "w") as file:
+        file["alone"] = np.arange(10)
+        file.create_dataset("small/chunks", data=np.arange(100_000), chunks=(100,))
+    domain = verify_servers.load(tmp_path / "small_chunks.h5", "ingest")
+    at = {"hsds_endpoint": cluster_of_1_0, "hsds_local": verify_servers.hsds.endpoint}
+    judged = {
+        through: compared(tmp_path / "small_chunks.h5", domain, **at, verify_through=through, diff_method="verify")
+        for through in ("pod", "both", "cluster")
+    }
+    assert judged["pod"].verdict is Verdict.GOOD
+    for through in ("both", "cluster"):
+        assert judged[through].verdict is not Verdict.GOOD and "/small/chunks" in judged[through].reason, judged
+    assert judged["both"].reason.startswith(f"through the cluster's HSDS at {cluster_of_1_0}: ")
+
+
+def test_what_the_clusters_server_reads_is_verified_through_it(verify_servers, compared, cluster_of_1_0, tmp_path):
+    with h5py.File(tmp_path / "large_chunks.h5", "w") as file:
+        file.create_dataset("large/chunks", data=np.arange(4_000_000), chunks=(500_000,))
+    domain = verify_servers.load(tmp_path / "large_chunks.h5", "ingest")
+    at = {"hsds_endpoint": cluster_of_1_0, "hsds_local": verify_servers.hsds.endpoint}
+    both = compared(tmp_path / "large_chunks.h5", domain, **at)
+    words = "PASSED by hsdiff and a comparison of the rest, and by samples through the cluster's HSDS"
+    assert (both.verdict, both.reason) == (Verdict.GOOD, words)
+    alone = compared(tmp_path / "large_chunks.h5", domain, **at, verify_through="cluster")
+    assert (alone.verdict, alone.reason) == (Verdict.GOOD, "PASSED by hsdiff and a comparison of the rest")

@@ -153,3 +153,22 @@ def test_blocks_cover_everything_once_within_the_limits(shape, data, elements, g
             assert whole <= max(grains, 1)
         seen[block] += 1
     assert (seen == 1).all()
+
+
+@pytest.mark.slow
+@QUIET
+@given(sizes, st.data(), st.integers(1, 500), st.integers(1, 50))
+def test_samples_are_few_lie_apart_and_reach_the_ends(shape, data, elements, grains):
+    grain = tuple(data.draw(st.integers(1, 45)) for _ in shape)
+    found = list(file.samples(tuple(shape), grain, elements, grains))
+    assert len(found) <= len(shape) + 3
+    seen = np.zeros(shape, int)
+    for sample in found:
+        assert math.prod(part.stop - part.start for part in sample) <= elements
+        assert all(0 <= part.start < part.stop <= extent for part, extent in zip(sample, shape, strict=True))
+        seen[sample] += 1
+    assert (seen <= 1).all()
+    if seen.size:
+        assert seen[(0,) * len(shape)] == 1
+        last = tuple((extent - 1) // part * part for extent, part in zip(shape, grain, strict=True))
+        assert seen[last] == 1, "the first element of the last chunk"
