@@ -1,7 +1,7 @@
-# One image for the watcher, the loaders, the differs and the pods' own HSDS (hsds-datanode, hsds-servicenode).
+# One image for the watcher, the loaders, the differs and the pods' own HSDS (bucket_loader.deploy.hsds_node).
 #   docker build --tag hdfgroup/hsds-bucket-loader:1.0.0 .
-# The base has to hold a Python 3.10 to 3.12: HSDS 0.9.4 pins an aiohttp that has no wheels for later ones.
-ARG BASE_IMAGE=python:3.12-slim
+# The base has to hold a Python 3.10 to 3.14, for which the lock has wheels.
+ARG BASE_IMAGE=python:3.14-slim
 
 FROM ${BASE_IMAGE} AS build
 # the version of the Makefile, so that the lock reads the same
@@ -18,12 +18,12 @@ RUN /opt/uv/bin/uv venv --quiet --python "$(command -v python3)" /opt/venv \
     && VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip install --quiet --no-cache --system-certs --compile-bytecode \
         --only-binary=:all: --constraint requirements.lock --requirements pyproject.toml --extra hsds
 # 240 MB of the compression filters are debugging symbols; Cython and setuptools are for building, not for running them
-RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip uninstall --quiet cython setuptools \
+RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip uninstall --quiet cython setuptools 2> /dev/null \
     && cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
-    && find hdf5plugin bitshuffle numcodecs -name '*.so' -exec strip --strip-debug {} + \
+    && find hdf5plugin numcodecs $(ls -d bitshuffle 2> /dev/null) -name '*.so' -exec strip --strip-debug {} + \
     && find hdf5plugin/plugins -name '*.so' -exec /opt/venv/bin/python -c \
         'import ctypes, sys; [ctypes.CDLL(path) for path in sys.argv[1:]]' {} + \
-    && /opt/venv/bin/python -c 'import bitshuffle.h5, hdf5plugin, hsds.datanode, numcodecs'
+    && /opt/venv/bin/python -c 'import hdf5plugin, numcodecs'
 # HSDS takes its settings from /config/config.yml where there is one, else from /etc/hsds (bucket_loader.deploy.hsds_config says
 # what is changed there). Its own default names a role (aws_iam_role), whose keys it would fetch from the node with curl,
 # at every step and without a time limit, before it looks at the credentials that the pod has. Where a mounted config.yml
@@ -36,7 +36,9 @@ RUN printf '#!/bin/sh\necho "%s" >&2\nexit 1\n' 'aws_iam_role is not used, the p
     && sed '/-END CERTIFICATE-/q' botocore/cacert.pem > /opt/hsds/one-certificate.pem
 COPY bucket_loader /app/bucket_loader
 COPY loader.py differ.py watcher.py make_inventory.py dump_inventory.py reset_inventory.py LICENSE /app/
-RUN cd /app && /opt/venv/bin/python -m bucket_loader.deploy.hsds_config > /opt/hsds/config.yml \
+RUN cd /app \
+    && /opt/venv/bin/python -c 'from bucket_loader.deploy.hsds_node import prepare; prepare(); import hsds.datanode' \
+    && /opt/venv/bin/python -m bucket_loader.deploy.hsds_config > /opt/hsds/config.yml \
     && /opt/venv/bin/python -m bucket_loader.deploy.s3_model /opt/hsds/models \
     && /opt/venv/bin/python -m compileall -q /app
 

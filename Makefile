@@ -38,20 +38,22 @@ help:
 
 setup: $(READY)
 
+# $(call environment,NAME,LOCK): one beside the packages of .venv, with its Python
+environment = $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/$(1) \
+	&& VIRTUAL_ENV=$(VENV)/$(1) $(BIN)/uv pip install --quiet --compile-bytecode -r $(2)
+
 # compiled here: where PYTHONDONTWRITEBYTECODE is set, every hsload would compile its imports anew (a second each)
-$(READY): requirements.lock pyproject.toml $(HSDS_LOCKS)
+$(READY): requirements.lock pyproject.toml $(HSDS_LOCKS) tests/readers/requirements.lock
 	@test -n "$(PYTHON)" || { echo "no Python 3.10 to 3.14 with venv found: install one (on Debian: apt install python3-venv), or name it: make setup PYTHON=…" >&2; exit 2; }
 	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
-	@{ $(PYTHON) -m venv --clear $(VENV) \
+	@( $(PYTHON) -m venv --clear $(VENV) \
 		&& $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
 		&& VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements.lock \
 		&& VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e . \
 		&& $(BIN)/python -m compileall -q bucket_loader \
 		&& for version in $(OTHER_HSDS); do \
-			$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/hsds-$$version \
-			&& VIRTUAL_ENV=$(VENV)/hsds-$$version $(BIN)/uv pip install --quiet --compile-bytecode \
-				-r bucket_loader/local/hsds-$$version.lock || exit; \
-		done; } || { rm -rf $(VENV); echo "make setup failed; $(VENV) is removed" >&2; exit 1; }
+			$(call environment,hsds-$$version,bucket_loader/local/hsds-$$version.lock) || exit; \
+		done && $(call environment,readers,tests/readers/requirements.lock) ) || { rm -rf $(VENV); echo "make setup failed; $(VENV) is removed" >&2; exit 1; }
 	@touch $@
 
 demo: $(READY)
@@ -117,6 +119,7 @@ lock: pyproject.toml
 	@$(LOCK) --extra hsds --group dev --group demo pyproject.toml -o requirements.lock
 	@$(LOCK) --group pyproject.toml:hsds-0-8 -o bucket_loader/local/hsds-0.8.4.lock
 	@$(LOCK) --group pyproject.toml:hsds-1-0 -o bucket_loader/local/hsds-1.0.2.lock
+	@$(LOCK) --group pyproject.toml:readers -o tests/readers/requirements.lock
 	@$(LOCK) --group pyproject.toml:bench -c requirements.lock -o bench/requirements.lock
 
 # the pictures of the README, from a real run

@@ -256,7 +256,7 @@ class Hsds:
     # -- the server ---------------------------------------------------------------------------------------------------
 
     def about(self) -> dict[str, Any]:
-        """What the server says of itself: "state", "hsds_version", "dn_urls" … Asked once. Raises HsdsError."""
+        """What the server says of itself: "state", "hsds_version", "dn_urls" … Raises HsdsError."""
         answer = self.request("GET", "/about", again=False)
         with self.understood():
             return dict(answer.json())

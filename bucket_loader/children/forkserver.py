@@ -29,6 +29,7 @@ from typing import IO, Any
 import tenacity
 
 from ..log import printable
+from .chunk_shapes import ask_for_what_is_made
 from .limits import apply_limits, end_with_parent
 
 # a fork is safe with what the tools import on Linux alone
@@ -164,6 +165,7 @@ def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: 
     _read_environment_again()
     sys.argv = argv
     logging.setLogRecordFactory(_record_of_one_line)
+    ask_for_what_is_made()
     module, _, function = entry.partition(":")
     try:
         if function:

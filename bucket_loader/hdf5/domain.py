@@ -209,7 +209,8 @@ def link_from_json(item: dict[str, Any]) -> tuple[str, ...]:
     if kind == "H5L_TYPE_SOFT":
         return ("soft", item["h5path"])
     if kind == "H5L_TYPE_EXTERNAL":
-        return ("external", item["h5domain"], item["h5path"])
+        # "file" from HSDS 1.0 on
+        return ("external", item["h5domain"] if "h5domain" in item else item["file"], item["h5path"])
     return ("user-defined", str(kind))
 
 

@@ -11,6 +11,7 @@ import math
 
 import h5py
 
+from ..children.chunk_shapes import enlarged
 from ..hdf5 import types
 from ..hdf5.file import maxshape_of, shape_of
 from ..hdf5.types import Type
@@ -187,35 +188,30 @@ def copy_problem(path: str, dataset: h5py.h5d.DatasetID, limit: int = 128 << 20)
     HSDS 0.9.4 gives a dataset with small chunks larger ones, and takes for a dimension that can grow to a limit the
     whole limit: 10 numbers that may become 100,000,000,000 are one chunk of 745 GiB, and the data node's end.
     """
-    shape = shape_of(dataset.get_space())
-    properties = dataset.get_create_plist()
-    if not shape or properties.get_layout() != h5py.h5d.CHUNKED:
+    if not shape_of(dataset.get_space()) or not _is_chunked(dataset):
         return ""
-    item = dataset.get_type().get_size()
-    chunk = properties.get_chunk()
-    if len(chunk) == 1:  # hsload's part
-        chunk = _merged(chunk, shape, item)
-    size = math.prod(_copied(list(chunk), shape, maxshape_of(dataset.get_space()), item)) * item
+    size = math.prod(_copied(dataset)) * dataset.get_type().get_size()
     if size <= limit:
         return ""
     return f"dataset {path} may grow to {maxshape_of(dataset.get_space())}: HSDS makes a chunk of {size:,} bytes for it"
 
 
-def _copied(chunk: list[int], shape: tuple[int, ...], limits: tuple[int | None, ...], item: int) -> list[int]:
-    """HSDS's chunk for a copied dataset with dimensions that can grow; those of others are never too large."""
-    growing = sum(limit is None or limit > extent for limit, extent in zip(limits, shape, strict=True))
-    before = 0
-    while growing and before < (size := math.prod(chunk) * item) < _MERGED_BYTES:
-        before = size
-        for axis in reversed(range(len(chunk))):
-            limit = limits[axis]
-            if limit is None or limit > chunk[axis]:
-                chunk[axis] *= 2
-                if limit is not None and chunk[axis] >= shape[axis]:
-                    chunk[axis], growing = limit, growing - 1
-            if math.prod(chunk) * item > _MERGED_BYTES or not growing:
-                break
-    return chunk
+def _is_chunked(dataset: h5py.h5d.DatasetID) -> bool:
+    return bool(dataset.get_create_plist().get_layout() == h5py.h5d.CHUNKED)
+
+
+def _asked_for(dataset: h5py.h5d.DatasetID) -> tuple[int, ...]:
+    """The chunk shape that hsload gives to HSDS for a copy."""
+    chunk: tuple[int, ...] = dataset.get_create_plist().get_chunk()
+    if len(chunk) > 1:
+        return chunk
+    return _merged(chunk, shape_of(dataset.get_space()) or (), dataset.get_type().get_size())
+
+
+def _copied(dataset: h5py.h5d.DatasetID) -> tuple[int, ...]:
+    """The chunk shape of HSDS for a copy."""
+    shape, item = shape_of(dataset.get_space()) or (), dataset.get_type().get_size()
+    return enlarged(_asked_for(dataset), shape, maxshape_of(dataset.get_space()), item)
 
 
 def _text(name: bytes | str) -> str:

@@ -28,13 +28,13 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from ..deploy.hsds_config import FOR_LOADING
 from ..hsds import Hsds
 from ..verify import Domain, Trouble, verify
 from .demo import ROOT, SUFFIXES, terminable
-from .servers import POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from .servers import LOADER_SETTINGS, OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
 
 USER = "admin"
+CLUSTERS = (OWN_HSDS, "1.0.2")  # versions of the cluster's HSDS
 VERIFIED = "verified"
 # what a reader of the result may do with a verified domain: its path and the server that has it
 Inspect = Callable[[Path, str, HsdsServer, str], None]
@@ -58,13 +58,17 @@ class Found:
 class Bench:
     """Servers and a login, for as many surveys as wanted. What is checked is read by an HSDS that loads nothing."""
 
-    def __init__(self, root: Path, s3: S3Server, hsds: HsdsServer, fresh: HsdsServer, password: str) -> None:
-        self._root, self._s3, self._hsds, self._fresh, self._password = root, s3, hsds, fresh, password
+    def __init__(
+        self, root: Path, s3: S3Server, cluster: HsdsServer, pod: HsdsServer, fresh: HsdsServer, password: str
+    ) -> None:
+        self._root, self._s3, self._password = root, s3, password
+        self._cluster, self._pod, self._fresh = cluster, pod, fresh
         self._surveys = 0
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Bench]:
+    def started(cls, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS) -> Iterator[Bench]:
+        """With these versions of HSDS as the cluster's and as the pods'."""
         password = secrets.token_urlsafe(12)
         with tempfile.TemporaryDirectory(prefix="hsds-compatibility-") as folder:
             root = Path(folder)
@@ -72,10 +76,11 @@ class Bench:
                 s3.make_bucket("target")
                 login = {USER: password}
                 with (
-                    HsdsServer(root, s3, "target", login, settings=FOR_LOADING) as hsds,
-                    HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS) as fresh,
+                    HsdsServer(root, s3, "target", login, "cluster", version=cluster_hsds) as cluster,
+                    HsdsServer(root, s3, "target", login, "pod", LOADER_SETTINGS, version=pod_hsds) as pod,
+                    HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS, version=pod_hsds) as fresh,
                 ):
-                    yield cls(root, s3, hsds, fresh, password)
+                    yield cls(root, s3, cluster, pod, fresh, password)
 
     def survey(
         self, files: Mapping[str, Path], link: bool, time_limit: int, inspect: Inspect | None = None
@@ -87,7 +92,7 @@ class Bench:
         client = self._s3.client()
         for key, path in files.items():
             client.upload_file(str(path), bucket, key)
-        Hsds(self._hsds.endpoint, USER, self._password).make_folders(folder)
+        Hsds(self._cluster.endpoint, USER, self._password).make_folders(folder)
         env = self._env(bucket, folder, link, time_limit)
         for script, *arguments in (
             ("make_inventory.py",),
@@ -121,7 +126,8 @@ class Bench:
             "SRC_SUFFIX": "null",
             "TGT_FOLDER": folder,
             "INVENTORY_DOMAIN": f"/home/{USER}/inventory-{self._surveys}.h5",
-            "HSDS_ENDPOINT": self._hsds.endpoint,
+            "HSDS_ENDPOINT": self._cluster.endpoint,
+            "HSDS_LOCAL": self._pod.endpoint,
             "HS_USERNAME": USER,
             "HS_PASSWORD": self._password,
             "AWS_S3_GATEWAY": self._s3.endpoint,
@@ -186,14 +192,15 @@ def filter_files(folder: Path) -> dict[str, Path]:
 
 
 def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, list[Found]]) -> str:
-    """The page. `surveys` and `filters`: by the wanted mode, "link" and "ingest"."""
+    """The page. `surveys` and `filters`: by the wanted mode, and another version of the cluster's HSDS."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("h5pyd", "hsds", "h5py", "hdf5plugin"))
     lines = [
         "# What can be loaded",
         "",
         "Made by `make compatibility`; `make compatibility FILES=/path/to/folder` makes it for your own files.",
         f"{versions}, HDF5 {h5py.version.hdf5_version}, Python {platform.python_version()};"
-        f" {datetime.now(timezone.utc):%B %Y}.",
+        f" {datetime.now(timezone.utc):%B %Y}. The pods' HSDS is {OWN_HSDS}; a version in brackets is that of the"
+        " cluster's, through which each verified domain was read back, too, and is the same where there is none.",
         "",
         f"## {files} files",
         "",
@@ -235,10 +242,16 @@ def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, l
         notes.update(item.notes)
         having.update(item.notes.keys())
     lines += [f"| {_cell(what)} | {having[what]} | {count} |" for what, count in notes.most_common()]
-    lines += ["", "## Filters", "", "| filter | wanted linked | wanted ingested |", "| --- | --- | --- |"]
+    lines += [
+        "",
+        "## Filters",
+        "",
+        "| filter | wanted: " + " | ".join(filters) + " |",
+        "| --- |" + " --- |" * len(filters),
+    ]
     by_name = {wanted: {item.name: item for item in found} for wanted, found in filters.items()}
     for name in by_name.get("link", {}):
-        cells = [_how(by_name[wanted][name]) for wanted in ("link", "ingest")]
+        cells = [_how(by_name[wanted][name]) for wanted in filters]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -271,11 +284,12 @@ def make_page(folder: Path, time_limit: int, inspect: Inspect | None = None) -> 
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     files = {path.relative_to(folder).as_posix(): path for path in paths}
     surveys, filters = {}, {}
-    with Bench.started() as bench, tempfile.TemporaryDirectory() as made:
-        filtered = filter_files(Path(made))
-        for wanted in ("link", "ingest"):
-            filters[wanted] = bench.survey(filtered, wanted == "link", time_limit)
-            surveys[wanted] = bench.survey(files, wanted == "link", time_limit, inspect)
+    for cluster_hsds in CLUSTERS:
+        with Bench.started(cluster_hsds) as bench, tempfile.TemporaryDirectory() as made:
+            for wanted in ("link", "ingest"):
+                of = wanted if cluster_hsds == OWN_HSDS else f"{wanted} ({cluster_hsds})"
+                filters[of] = bench.survey(filter_files(Path(made)), wanted == "link", time_limit)
+                surveys[of] = bench.survey(files, wanted == "link", time_limit, inspect)
     return page(len(files), surveys, filters), surveys
 
 

@@ -31,7 +31,15 @@ from ..log import printable
 from ..report.summary import Summary, summarize
 from ..report.terminal import summary_table
 from ..report.words import amount, duration
-from .servers import HSDS_VERSIONS, LOADER_SETTINGS, OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from .servers import (
+    HSDS_VERSIONS,
+    LOADER_SETTINGS,
+    OWN_HSDS,
+    POD_SETTINGS,
+    HsdsServer,
+    S3Server,
+    ServerFailed,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # where the scripts are
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nxs")

@@ -27,7 +27,7 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from ..children.limits import end_with_parent
-from ..deploy import s3_model
+from ..deploy import hsds_config, s3_model
 from ..deploy.hsds_config import FOR_ALL, FOR_LOADING, config
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ class HsdsServer:
         data_nodes: int = 1,
         version: str = OWN_HSDS,
     ) -> None:
-        node = [_hsds_python(version), str(Path(__file__).with_name("hsds_node.py"))]
+        node = [_hsds_python(version), str(Path(hsds_config.__file__).with_name("hsds_node.py"))]
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.version, self.port = name, version, free_port()

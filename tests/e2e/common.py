@@ -131,6 +131,7 @@ def cluster_hsds() -> tuple[list[Manifest], Manifest]:
     nodes = spec.pop("initContainers")
     for node in nodes:
         node["env"] = [item for item in node["env"] if "CACHE" not in item["name"]]
+    nodes[-1]["args"].insert(0, "--host=0.0.0.0")  # it is there for others
     return nodes, spec
 
 

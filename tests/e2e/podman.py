@@ -32,7 +32,7 @@ from tests.e2e.common import (
     single,
 )
 
-BASE = "localhost/hsds-e2e-base:bookworm"
+BASE = "localhost/hsds-e2e-base:trixie"
 NETWORK, SUBNET, S3_ADDRESS, HSDS_ADDRESS = "hsds-e2e", "10.97.43.0/24", "10.97.43.10", "10.97.43.11"
 OUTSIDE = 15101  # the cluster's HSDS, as seen from the desktop
 SECRETS = ("hs-loader-keys", "aws-auth-keys")
@@ -73,18 +73,18 @@ def get_podman(folder: Path) -> None:
 
 def get_base(folder: Path) -> str:
     """The image that ours is built on: the Dockerfile's own where it can be pulled, else a small Debian of our own."""
-    if image_exists("python:3.12-slim"):
-        return "python:3.12-slim"
+    if image_exists("python:3.14-slim"):
+        return "python:3.14-slim"
     if image_exists(BASE):
         return BASE
     try:
-        podman("pull", "--quiet", "python:3.12-slim", limit=120)
-        return "python:3.12-slim"
+        podman("pull", "--quiet", "python:3.14-slim", limit=120)
+        return "python:3.14-slim"
     except Failed:
-        say("python:3.12-slim cannot be pulled; making a Debian with its Python instead (once)")
+        say("python:3.14-slim cannot be pulled; making a Debian with its Python instead (once)")
     tree = folder / "base"
     include = "--include=python3,python3-venv,ca-certificates"
-    run("debootstrap", "--variant=minbase", include, "bookworm", str(tree), limit=400)
+    run("debootstrap", "--variant=minbase", include, "trixie", str(tree), limit=400)
     # what the slim images do without, too
     for name in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(tree / name)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from bucket_loader import __version__
 from bucket_loader.children import supervise
 from bucket_loader.config import KEYS, Config
+from bucket_loader.deploy import hsds_node
+from bucket_loader.deploy.hsds_node import NODES
 from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS
 from bucket_loader.pod.health import Pulse
 from bucket_loader.watch import backlog
@@ -181,16 +188,36 @@ def test_own_hsds_of_loaders_and_differs_is_the_same() -> None:
 
 
 @pytest.mark.parametrize("role", ["load", "diff"])
-def test_ports_agree(role: str) -> None:
-    dn, sn = pod(role)["initContainers"]
-    dn_port, sn_port = (node["ports"][0]["containerPort"] for node in (dn, sn))
-    for node in (dn, sn):
-        assert f"--dn_urls=http://localhost:{dn_port}" in node["command"]
-        port = node["ports"][0]
-        assert node["startupProbe"]["exec"]["command"][-1] == str(port["containerPort"])
-        assert node["livenessProbe"]["httpGet"]["port"] == port["name"]
-    assert yaml.safe_load((ROOT / "config.yml").read_text())["hsds_local"] == f"http://localhost:{sn_port}"
-    assert hsds_defaults()["sn_port"] == sn_port
+def test_the_pods_own_hsds_listens_within_the_pod_alone(role: str) -> None:
+    settings = hsds_defaults()
+    for kind, node in zip(NODES, pod(role)["initContainers"], strict=True):
+        assert node["command"] == ["python", "-m", hsds_node.__name__, kind]
+        assert f"--dn_urls=http://{hsds_node.HOST}:{settings['dn_port']}" in node["args"]
+        assert "ports" not in node, "nobody else is told of it"
+        port = str(settings["dn_port" if kind == "datanode" else "sn_port"])
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            if probe in node:
+                assert node[probe]["exec"]["command"][3] == port, "the kubelet's own requests come from outside"
+    local = yaml.safe_load((ROOT / "config.yml").read_text())["hsds_local"]
+    assert local == f"http://localhost:{settings['sn_port']}"
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "status"),
+    [("READY", [], 0), ("WAITING", [], 1), ("WAITING", ["in any state"], 0), (None, ["in any state"], 1)],
+)
+def test_a_probe_says_what_a_node_says(state: str | None, asked: list[str], status: int) -> None:
+    class Node(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if state else 500)
+            self.end_headers()
+            self.wfile.write(json.dumps({"state": state}).encode())
+
+    script = containers("load")["dn"]["startupProbe"]["exec"]["command"][2]
+    with http.server.HTTPServer((hsds_node.HOST, 0), Node) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        done = subprocess.run([sys.executable, "-c", script, str(server.server_port), *asked], capture_output=True)
+    assert done.returncode == status, done.stderr
 
 
 @pytest.mark.parametrize("role", ["load", "diff"])

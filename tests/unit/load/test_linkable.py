@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 
 from bucket_loader.hdf5.file import objects
-from bucket_loader.load.linkable import _copied, _read_bytes, copy_problem, link_problem, load_problem
+from bucket_loader.load.linkable import (
+    _read_bytes,
+    copy_problem,
+    link_problem,
+    load_problem,
+)
 
 DATA = np.arange(2000, dtype="i4")
 TEXT = h5py.string_dtype()
@@ -193,20 +198,6 @@ def test_a_dataset_of_which_hsds_would_make_a_huge_chunk(
 ) -> None:
     path = make(tmp_path / "a.h5", lambda f: f.create_dataset("data", shape, "f8", maxshape=maxshape, chunks=chunks))
     assert bool(told(path, copy_problem)) is swells
-
-
-def test_the_chunk_is_the_one_that_hsds_makes() -> None:
-    chunk_util = pytest.importorskip("hsds.util.chunkUtil")
-    rng = np.random.default_rng(1)
-    for _ in range(500):
-        rank = int(rng.integers(1, 4))
-        shape = tuple(int(n) for n in rng.integers(1, 60, rank))
-        chunk = tuple(int(rng.integers(1, extent + 1)) for extent in shape)
-        more = rng.integers(0, 999, rank)
-        limits = tuple(None if n == 0 else extent + int(n) for n, extent in zip(more, shape, strict=True))
-        told_shape = {"class": "H5S_SIMPLE", "dims": list(shape), "maxdims": [limit or 0 for limit in limits]}
-        expected = chunk_util.expandChunk(chunk, 8, told_shape, chunk_min=1 << 20)
-        assert tuple(_copied(list(chunk), shape, limits, 8)) == tuple(expected), (shape, chunk, limits)
 
 
 def test_a_contiguous_dataset_is_read_as_far_as_hsds_cuts_it() -> None:

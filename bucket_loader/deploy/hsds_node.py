@@ -1,12 +1,12 @@
-"""A node of HSDS that listens on 127.0.0.1 alone, of whatever version this interpreter has.
+"""A node of HSDS that its own machine or pod alone can reach, of whatever version this interpreter has.
 
-    python hsds_node.py datanode|servicenode OPTIONS…
+    python -m bucket_loader.deploy.hsds_node datanode|servicenode [--host=ADDRESS] OPTIONS…
 
 HSDS gives its HTTP server a port and no host, so that a node listens on every interface, and a data node asks for no
-password: from another host, anybody could delete domains. In a pod a network policy keeps others away; on a person's
-machine nothing does. The options are those of hsds-datanode and hsds-servicenode.
+password: from another host, or another pod where no network policy is enforced, anybody could delete domains. The
+other options are those of hsds-datanode and hsds-servicenode.
 
-Run as a file: the interpreter of another version's environment has HSDS and not this package.
+It can be run as a file, too: the interpreter of another version's environment has HSDS and not this package.
 """
 
 from __future__ import annotations
@@ -24,17 +24,20 @@ NODES = ("datanode", "servicenode")
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in NODES:
-        sys.exit(f"usage: hsds_node.py {'|'.join(NODES)} OPTIONS")
+        sys.exit(f"usage: hsds_node {'|'.join(NODES)} [--host=ADDRESS] OPTIONS")
     # this folder has modules that are named like others
     sys.path.pop(0)
-    supply_missing()
+    prepare()
+    kind, host = sys.argv.pop(1), HOST
+    if sys.argv[1:] and sys.argv[1].startswith("--host="):
+        host = sys.argv.pop(1).partition("=")[2]
     # HSDS reads the rest when it is imported
-    node: Any = importlib.import_module(f"hsds.{sys.argv.pop(1)}")
-    node.run_app = partial(node.run_app, host=HOST)
+    node: Any = importlib.import_module(f"hsds.{kind}")
+    node.run_app = partial(node.run_app, host=host)
     node.main()
 
 
-def supply_missing() -> None:
+def prepare() -> None:
     """Let HSDS start on a Python that is newer than it, and for which libraries that it imports have no wheels."""
     asyncio.set_event_loop(asyncio.new_event_loop())  # from Python 3.14 on, nothing makes one by itself
     try:

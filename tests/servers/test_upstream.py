@@ -1,0 +1,71 @@
+"""The defects of HSDS and h5pyd that are worked around here are still there: docs/upstream has a script for each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bucket_loader.hsds import Hsds
+from bucket_loader.local.servers import HsdsServer, S3Server
+from tests.world import PASSWORD, ROOT, USER
+
+pytestmark = pytest.mark.servers
+SCRIPTS = ROOT / "docs" / "upstream"
+# by the versions of HSDS that write and read; what a version does not have is in the other list
+SEEN = {
+    "shuffle_without_gzip": [("0.9.4", "0.9.4")],
+    "small_chunks_of_0_9": [("0.9.4", "1.0.2")],
+    "contiguous_link": [("1.0.2", "1.0.2")],
+    "names_with_question_mark": [("0.9.4", "0.9.4")],
+    "hsdiff_status": [("0.9.4", "0.9.4")],
+    "hsdiff_nan": [("0.9.4", "0.9.4")],
+}
+GONE = {"contiguous_link": [("0.9.4", "0.9.4")]}
+
+
+@pytest.fixture(scope="module")
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[str]]]:
+    """A writer and a reader of each version, on one bucket."""
+    root, users = tmp_path_factory.mktemp("upstream"), {USER: PASSWORD}
+    with S3Server(root) as s3, ExitStack() as stack:
+        s3.make_bucket("target")
+        found = {}
+        for version in ("0.9.4", "1.0.2"):
+            servers = [
+                HsdsServer(root, s3, "target", users, f"{kind}-{version}", {"dn_max_retries": 1}, version=version)
+                for kind in ("writer", "reader")
+            ]
+            found[version] = [stack.enter_context(server).endpoint for server in servers]
+        Hsds(found["0.9.4"][0], USER, PASSWORD).make_folders(f"/home/{USER}/")
+        yield found
+
+
+def status(name: str, writer: str, reader: str) -> tuple[int, str]:
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("HS_", "AWS_"))}
+    env |= {"HS_ENDPOINT": writer, "HS_ENDPOINT_2": reader, "HS_USERNAME": USER, "HS_PASSWORD": PASSWORD}
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / f"{name}.py"], env=env, capture_output=True, text=True, timeout=200
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_defect_is_there_and_its_script_shows_it(endpoints: dict[str, list[str]], name: str) -> None:
+    for versions, expected in [(item, 1) for item in SEEN[name]] + [(item, 0) for item in GONE.get(name, [])]:
+        found, said = status(name, endpoints[versions[0]][0], endpoints[versions[1]][1])
+        assert found == expected and "Traceback" not in said, f"{name} with {versions}: {said}"
+
+
+def test_each_script_is_run_and_listed() -> None:
+    scripts = {path.stem for path in SCRIPTS.glob("*.py")}
+    listed = (SCRIPTS / "README.md").read_text()
+    assert scripts == set(SEEN)
+    for name in scripts:
+        assert f"[{name}.py]({name}.py)" in listed
