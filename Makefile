@@ -8,6 +8,7 @@
 #   make faults           what happens when things die    make many      a file of 10,000 objects
 #   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
 #   make bench            against the loop with xargs    make bench-scale    tables of a million rows
+#   make versions         the suites with other versions of HSDS (QUICK=1: the newest, two suites)
 #   make browser          Chromium, for the tests of the report page
 #   make screens          the pictures of the README
 #   make lock             resolve the versions anew
@@ -31,10 +32,10 @@ FUZZ_SECONDS ?= 1200
 FUZZ_SEED ?= $(shell date +%Y%m%d)
 CASE ?=
 
-.PHONY: help setup demo quick test check corpus compatibility faults fuzz e2e screens browser bench bench-scale lint lock clean
+.PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-scale lint lock clean
 
 help:
-	@sed -n '2,14s/^# *//p' Makefile
+	@sed -n '2,15s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -95,7 +96,11 @@ fuzz: $(READY)
 	@timeout $$(($(FUZZ_SECONDS) + 1800)) $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED) \
 		$(if $(CASE),--case "$(CASE)")
 
-# a file of 10,000 objects on a busy machine, which takes two hours
+# the suites that touch HSDS with other versions of it, and the table of docs/versions.md, in half an hour
+versions: $(READY)
+	@timeout 5400 $(BIN)/python -m tests.versions $(if $(QUICK),--quick,--write)
+
+# a file of 10,000 objects on a busy machine, which takes three quarters of an hour
 many: $(READY)
 	@timeout 12000 $(BIN)/python -m pytest -m corpus -n0 -s tests/faults/test_many_objects.py
 

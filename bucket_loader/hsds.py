@@ -256,17 +256,17 @@ class Hsds:
     # -- the server ---------------------------------------------------------------------------------------------------
 
     def about(self) -> dict[str, Any]:
-        """What the server says of itself: "state", "hsds_version", "dn_urls" … Raises HsdsError."""
-        answer = self.request("GET", "/about", again=False)
-        with self.understood():
-            return dict(answer.json())
+        """What the server says of itself: "state", "hsds_version" …; "state" says, too, why there is no answer."""
+        try:
+            answer = self.request("GET", "/about", again=False)
+            with self.understood():
+                return dict(answer.json())
+        except HsdsError as error:
+            return {"state": str(error)}
 
     def state(self) -> str:
         """`READY`, or what is in the way: another state or a failure, in one line. An answer alone is not enough."""
-        try:
-            return str(self.about().get("state"))
-        except HsdsError as error:
-            return str(error)
+        return str(self.about().get("state"))
 
     def expect_ready(self) -> None:
         """Return when the server is READY, and of a version that can be used; else raise Unavailable, WrongVersion."""

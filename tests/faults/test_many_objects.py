@@ -1,5 +1,5 @@
 """Files of many objects, on a machine with too much to do: loaded and checked at the first attempt, each with one lease
-after the other. The large one takes two hours (make many)."""
+after the other. The large one takes three quarters of an hour (make many)."""
 
 from __future__ import annotations
 
