@@ -31,6 +31,8 @@ FUZZ_SECONDS ?= 1200
 # other cases every day
 FUZZ_SEED ?= $(shell date +%Y%m%d)
 CASE ?=
+# HSDS=1.0.2 POD_HSDS=… : the versions of the cluster's and of the pods' HSDS, for the demo and the tests
+VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(POD_HSDS))
 
 .PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-scale lint lock clean
 
@@ -66,7 +68,7 @@ quick: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal tests/unit
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(VERSIONS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -87,7 +89,7 @@ compatibility: $(READY)
 
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)
-	@timeout 3000 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal tests/faults
+	@timeout 3000 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal $(VERSIONS) tests/faults
 
 # thousands of damaged files through the children of a worker, some of them through a loader and a differ; and damaged
 # answers of HSDS to the comparison

@@ -18,6 +18,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from aiohttp import web_urldispatcher
+
 HOST = "127.0.0.1"
 NODES = ("datanode", "servicenode")
 
@@ -38,7 +40,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Let HSDS start on a Python that is newer than it, and for which libraries that it imports have no wheels."""
+    """Let HSDS work with a Python and an aiohttp that are newer than it, and without what has no wheels for them."""
     asyncio.set_event_loop(asyncio.new_event_loop())  # from Python 3.14 on, nothing makes one by itself
     try:
         importlib.import_module("bitshuffle")
@@ -47,6 +49,9 @@ def prepare() -> None:
     blosc: Any = importlib.import_module("numcodecs.blosc")
     if not hasattr(blosc, "cbuffer_metainfo"):
         blosc.cbuffer_metainfo = blosc._cbuffer_metainfo  # its name from 0.16 on
+    # aiohttp 3.9, which HSDS 0.9 asks for, matched a path before it was decoded; later ones do it afterwards, and an
+    # object or attribute with { or } in its name is "404 Not Found"
+    web_urldispatcher.DynamicResource.GOOD = "[^/]+"
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ def test_small_and_large_chunks_are_read_by_every_version(world: World, tmp_path
         file.create_dataset("growing", data=numbers[:600].reshape(6, 100), chunks=(4, 10), maxshape=(None, 100))
         file.create_dataset("large", data=numbers, chunks=(1_500_000,))
         file.create_dataset("words", data=np.array(["ü", "b"] * 300, object), chunks=(10,), dtype=h5py.string_dtype())
+        file.create_group("{braces}").attrs["{an}d"] = "and {more}"
         file["link"] = h5py.ExternalLink("other.h5", "/a")
     world.put("chunks.h5", tmp_path / "chunks.h5")
     world.settings = {"link_files": False}
