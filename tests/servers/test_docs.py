@@ -75,7 +75,7 @@ def plain(line: str) -> str:
 RUNBOOK = list(examples(ROOT / "docs" / "runbook.md"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # xdist may come back to this module, and a bucket is there once
 def runbook(servers: Servers) -> World:
     world = World.make(servers, "the runbook")
     weekend.fill(world.make_inventory(), situation(int(time.time())))

@@ -30,7 +30,7 @@ COLUMNS_OF_2021 = np.dtype(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # xdist may come back to this module, and a bucket is there once
 def old(servers: Servers) -> World:
     """Six rows, one in each state of then, and an empty one."""
     world = World.make(servers, "of 2021")
