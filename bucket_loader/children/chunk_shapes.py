@@ -17,17 +17,17 @@ _VARIABLE = 128  # what HSDS takes for the bytes of an item that varies in size
 
 
 def enlarged(
-    asked_for: Sequence[int], shape: Sequence[int], limits: Sequence[int | None], item: int, least: int = LEAST
+    asked_for: Sequence[int], shape: Sequence[int], limits: Sequence[int | None], item: int
 ) -> tuple[int, ...]:
-    """What becomes of a chunk shape of less than `least` bytes; `item` is the size of an element."""
+    """What becomes of a chunk shape of less than LEAST bytes; `item` is the size of an element."""
     chunk = list(asked_for)
-    if math.prod(chunk) * item >= least:
+    if math.prod(chunk) * item >= LEAST:
         return tuple(chunk)
     growing = sum(limit is None or limit > extent for limit, extent in zip(limits, shape, strict=True))
-    if not growing and math.prod(max(extent, 1) for extent in shape) * item <= least:
+    if not growing and math.prod(max(extent, 1) for extent in shape) * item <= LEAST:
         return tuple(shape)
     before = 0
-    while before < (size := math.prod(chunk) * item) < least:
+    while before < (size := math.prod(chunk) * item) < LEAST:
         before = size
         for axis in reversed(range(len(chunk))):
             limit = limits[axis]
@@ -38,18 +38,18 @@ def enlarged(
                         chunk[axis], growing = limit, growing - 1
             elif chunk[axis] < shape[axis]:
                 chunk[axis] = min(2 * chunk[axis], shape[axis])
-            if math.prod(chunk) * item > least:
+            if math.prod(chunk) * item > LEAST:
                 break
     return tuple(chunk)
 
 
-def reduced(asked_for: Sequence[int], item: int, most: int = MOST) -> tuple[int, ...]:
-    """What becomes of a chunk shape of more than `most` bytes."""
+def reduced(asked_for: Sequence[int], item: int) -> tuple[int, ...]:
+    """What becomes of a chunk shape of more than MOST bytes."""
     chunk = list(asked_for)
-    while math.prod(chunk) * item > most and max(chunk) > 1:
+    while math.prod(chunk) * item > MOST and max(chunk) > 1:
         for axis, extent in enumerate(chunk):
             chunk[axis] = -(-extent // 2)
-            if math.prod(chunk) * item <= most:
+            if math.prod(chunk) * item <= MOST:
                 break
     return tuple(chunk)
 
