@@ -75,9 +75,9 @@ def plain(line: str) -> str:
 RUNBOOK = list(examples(ROOT / "docs" / "runbook.md"))
 
 
-@pytest.fixture(scope="session")  # xdist may come back to this module, and a bucket is there once
-def runbook(servers: Servers) -> World:
-    world = World.make(servers, "the runbook")
+@pytest.fixture  # for each test its own: what is said of times (a wait of four minutes) must not depend on the other tests
+def runbook(servers: Servers, request: pytest.FixtureRequest) -> World:
+    world = World.make(servers, f"the runbook: {request.node.name}")
     weekend.fill(world.make_inventory(), situation(int(time.time())))
     return world
 
