@@ -87,6 +87,7 @@ class Config(BaseModel):
     tgt_folder: Text
     link_files: bool = True
     link_fallback: Literal["ingest", "fail"] = "ingest"
+    load_engine: Literal["auto", "direct", "hsload"] = "hsload"
     public_read: bool = False  # a copy is not to be more public than its source without a word
     inventory_domain: Text
     hsds_endpoint: Text
@@ -121,6 +122,10 @@ class Config(BaseModel):
     strict_diff: bool = False
     s3_block_size: Size = 256 * 1024
     s3_data_block_size: Size = 2 * 1024**2
+    s3_concurrency: int = Field(16, ge=1, le=256)  # requests of one direct load at once
+    in_flight_size: Size = 64 * 1024**2  # of one direct load
+    # readers may have a domain in their caches for an hour (HSDS's metadata_mem_cache_expire)
+    replaced_grace: Seconds = 2 * 3600
     pod_name: Text = Field(default_factory=lambda: _process_name())
 
     @field_validator("hs_username", mode="before")

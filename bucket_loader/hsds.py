@@ -343,6 +343,10 @@ class Hsds:
             return False
         return True
 
+    def forget_domain(self, domain: str) -> None:
+        """Delete a domain, here and in storage, and leave its objects there: another one may then be in its place."""
+        self.request("DELETE", "/", domain, params={"keep_root": 1})
+
     def make_public(self, domain: str) -> None:
         """Let everyone read a domain."""
         rights = {"create": False, "read": True, "update": False, "delete": False, "readACL": True, "updateACL": False}

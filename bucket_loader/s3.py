@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -56,7 +57,7 @@ class Source:
         core = botocore.session.get_session()
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
         self._session = boto3.session.Session(botocore_session=core, region_name=config.aws_region)
-        self._client = self._make_client()
+        self.client = self._make_client()
 
     def _make_client(self) -> S3Client:
         config = self._config
@@ -89,7 +90,7 @@ class Source:
         return side_by_side([partial(self._list, prefix) for prefix in self.prefixes])
 
     def _list(self, prefix: str) -> Iterator[list[SourceObject]]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         try:
             for page in pages:
                 yield [
@@ -112,7 +113,7 @@ class Source:
     def head(self, key: str) -> SourceObject | None:
         """The object as it is now; None when it is gone. Raises SourceError."""
         try:
-            head = self._client.head_object(Bucket=self.bucket, Key=key)
+            head = self.client.head_object(Bucket=self.bucket, Key=key)
         except botocore.exceptions.ClientError as error:
             if error.response.get("Error", {}).get("Code") in _GONE:
                 return None
@@ -124,17 +125,26 @@ class Source:
     def check(self) -> None:
         """Raise SourceError unless the bucket can be listed."""
         try:
-            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefixes[0], MaxKeys=1)
+            self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefixes[0], MaxKeys=1)
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: Exception) -> SourceError:
-        where = f"bucket {self.bucket} at {self._config.aws_s3_gateway or 'AWS'}"
+    @contextmanager
+    def asking(self, bucket: str) -> Iterator[None]:
+        """While something is asked of a bucket by `client`: raise SourceError for its failure."""
+        try:
+            yield
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise self._failure(error, bucket) from error
+
+    def _failure(self, error: Exception, bucket: str = "") -> SourceError:
+        where = f"bucket {bucket or self.bucket} at {self._config.aws_s3_gateway or 'AWS'}"
         if isinstance(error, botocore.exceptions.ClientError):
             code = str(error.response.get("Error", {}).get("Code", "?"))
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
             if code == "NoSuchBucket" or (code in _GONE and status == 404):
-                return SourceError(f"there is no {where}: check src_bucket and aws_s3_gateway")
+                name = "tgt_bucket" if bucket else "src_bucket"
+                return SourceError(f"there is no {where}: check {name} and aws_s3_gateway")
             if code in _REFUSED or status in (401, 403):
                 return SourceError(f"{where} refuses these credentials ({code}): check the AWS keys or the role")
             if status >= 500 or status == 429 or code in ("SlowDown", "Throttling", "RequestTimeout"):
@@ -165,7 +175,7 @@ class Source:
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         }
         # named in every case: hsload turns TLS off where it is not
-        options["endpoint_url"] = endpoint = config.aws_s3_gateway or self._client.meta.endpoint_url
+        options["endpoint_url"] = endpoint = config.aws_s3_gateway or self.client.meta.endpoint_url
         client: dict[str, object] = {"region_name": config.aws_region} if config.aws_region else {}
         if endpoint.startswith("http://"):
             client["verify"] = False  # there is nothing to verify, and to read the certificates for it takes 30 ms

@@ -7,6 +7,7 @@ from ..children.tool import Children, KeepGoing, Tools
 from ..config import Config
 from ..errors import AttemptFailed, Refused, Retry
 from ..hsds import Unavailable
+from ..inventory.claims import Inventory
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import CHECK, State
 from ..log import timed
@@ -27,7 +28,9 @@ class CheckJob:
     work = CHECK
     overlaps_flush = False
 
-    def __init__(self, config: Config, servers: Servers, tools: Tools) -> None:
+    def __init__(
+        self, config: Config, servers: Servers, tools: Tools, _inventory: Inventory | None = None
+    ) -> None:  # a check notes nothing in its row
         self._config, self._servers, self._tools = config, servers, tools
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:

@@ -6,11 +6,13 @@ By hand, without `--answer`, they say it on the screen.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 
@@ -18,6 +20,9 @@ from ..causes import Trouble, cause_of
 from ..hsds import Hsds, HsdsError
 from ..log import complain
 from .answer import Answer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _PACKAGE = __package__.partition(".")[0]
 _EXPECTED = (Trouble, HsdsError, OSError, RuntimeError, ValueError)
@@ -35,6 +40,38 @@ def hsds_of_environment() -> Hsds:
     """The HSDS that a worker has put into this child's environment (`Tools.env`), or a person by hand."""
     of = os.environ.get
     return Hsds(of("HS_ENDPOINT", ""), of("HS_USERNAME"), of("HS_PASSWORD"), of("HS_BUCKET"))
+
+
+def s3_of_environment(connections: int) -> S3Client:
+    """A client for the store that a worker has put into this child's environment (`Source.child_env`), for threads.
+
+    It tries again what the store is too busy for, with growing pauses.
+    """
+    import boto3
+    import botocore
+    from botocore.config import Config as ClientConfig
+
+    settings = json.loads(os.environ.get("FSSPEC_S3") or "{}")
+    named = settings.get("client_kwargs", {})
+    options = ClientConfig(
+        retries={"mode": "standard", "max_attempts": 10},
+        max_pool_connections=connections,
+        connect_timeout=10,
+        read_timeout=60,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        **({"signature_version": botocore.UNSIGNED} if settings.get("anon") else {}),
+    )
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.get("endpoint_url"),
+        region_name=named.get("region_name"),
+        verify=named.get("verify"),
+        aws_access_key_id=settings.get("key"),
+        aws_secret_access_key=settings.get("secret"),
+        aws_session_token=settings.get("token"),
+        config=options,
+    )
 
 
 @contextmanager

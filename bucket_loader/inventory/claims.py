@@ -137,6 +137,10 @@ class Inventory(Table):
         """Make a claim last `lease` more seconds; False when another worker has the row."""
         return self._update_own(claim, {"lease": int(time.time() + lease)})
 
+    def note(self, claim: Claim, values: dict[str, Any]) -> Claim | None:
+        """Write columns of a claimed row; the claim with them, None when another worker has the row."""
+        return replace(claim, row=replace(claim.row, **values)) if self._update_own(claim, values) else None
+
     def finish(self, claim: Claim, outcome: Outcome) -> State | None:
         """Write what became of a claimed row. Returns the state that it got, None when another worker has the row.
 
@@ -153,6 +157,10 @@ class Inventory(Table):
             values[work.column("done")] = now
         if work.prefix == "load":
             values |= {"loadreason": ascii_line(outcome.reason), "loadmode": outcome.mode}
+            if self.has_roots:
+                values["loadengine"] = outcome.engine
+                if outcome.state is State.LOADED:
+                    values["newroot"] = ""  # it is a domain's
             if outcome.source:
                 values |= source_values(outcome.source)
             if outcome.state is State.LOADED:

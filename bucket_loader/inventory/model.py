@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..s3 import SourceObject
+from . import roots
 from .states import OF_FILES, State, Work
 
 MAX_KEY_BYTES = 1024  # S3's own limit
@@ -50,8 +51,15 @@ COLUMNS = np.dtype(
         ("added", "i8"),
         ("keyhash", "S32"),  # what the watcher knows a key by: 32 bytes where the name takes 1,024
         ("rowid", "i8"),  # random; picks one row in a condition
+        ("loadengine", "S8"),  # hsload or direct
+        ("newroot", "S16"),  # what a load without HSDS writes, before a domain names it: see roots.py
+        ("oldroots", f"S{roots.COLUMN_BYTES}"),  # what it has replaced, and when each may go
+        ("oldbytes", "i8"),  # of those
+        ("cleanup", "i8"),  # when the watcher is to look after these roots; 0: there is nothing to do
     ]
 )
+# inventories of before have none of these, and are good for all that needs none
+LATER_COLUMNS = ("loadengine", "newroot", "oldroots", "oldbytes", "cleanup")
 
 Rows = npt.NDArray[np.void]
 
@@ -104,6 +112,11 @@ class Row:
     added: int = 0
     keyhash: str = ""
     rowid: int = 0
+    loadengine: str = ""
+    newroot: str = ""
+    oldroots: str = ""
+    oldbytes: int = 0
+    cleanup: int = 0
 
     @property
     def source(self) -> SourceObject:
@@ -136,6 +149,7 @@ class Outcome:
     status: int = 0
     reason: str = ""
     mode: str = ""
+    engine: str = ""
     source: SourceObject | None = None
     wait: float = 0.0  # seconds until the row may be claimed again
 

@@ -22,6 +22,7 @@ from ..s3 import SourceObject
 from .model import (
     COLUMNS,
     FRESH,
+    LATER_COLUMNS,
     MAX_KEY_BYTES,
     UNCHECKED,
     Row,
@@ -37,7 +38,7 @@ from .states import ACTIVE, OF_FILES, State
 TABLE = "inventory"
 # 4.2 MB, just below the 4 MiB above which HSDS makes chunks smaller by itself: a chunk costs a data node 20 ms whenever
 # it comes from storage, whatever its size, and a table of fewer chunks is claimed from and read in less time
-CHUNK_ROWS = 1792
+CHUNK_ROWS = 1664
 READ_ROWS = 4 * CHUNK_ROWS
 READERS = 4  # requests under way at once while the whole table is read
 # parts of conditions: no worker has the row, one has it
@@ -68,6 +69,11 @@ class Table:
         return self.clone(self._hsds.with_time_limit(seconds))
 
     @property
+    def has_roots(self) -> bool:
+        """Whether rows can name the roots of domains, which a load without HSDS wants."""
+        return set(LATER_COLUMNS) <= set(self._names)
+
+    @property
     def _value(self) -> str:
         return f"/datasets/{self.table_id}/value"
 
@@ -76,7 +82,7 @@ class Table:
         now = type(self).open(self._hsds, self.domain)
         if now.table_id != self.table_id:
             self._replaced()
-        self.table_id, self.dtype, self.chunk_rows = now.table_id, now.dtype, now.chunk_rows
+        self.table_id, self.dtype, self.chunk_rows, self._names = now.table_id, now.dtype, now.chunk_rows, now._names
 
     def _replaced(self) -> None:
         """Another table is in the place of this one: forget what was known of it."""
@@ -135,7 +141,8 @@ class Table:
             raise InventoryError(f"cannot read the inventory: {error}") from error
         except OSError as error:
             raise Unavailable(f"the inventory {domain} on {hsds.endpoint} cannot be opened: {error}") from error
-        missing = [name for name in cast("tuple[str, ...]", COLUMNS.names) if name not in (dtype.names or ())]
+        wanted = [name for name in cast("tuple[str, ...]", COLUMNS.names) if name not in LATER_COLUMNS]
+        missing = [name for name in wanted if name not in (dtype.names or ())]
         if missing and not any_columns:
             raise InventoryError(
                 f"{domain} was made by another version (it has no column {missing[0]!r}): make a new one, "
@@ -258,6 +265,11 @@ class Table:
         values: dict[str, Any] = FRESH if state is State.NEW else UNCHECKED | {"notbefore": 0, "lease": 0}
         same = f"(rowid == {row.rowid}) & (state == {int(row.state)}) & (token == {row.token})"
         return self._update_at(row.index, same, values | {"state": int(state), "token": new_token()})
+
+    def forget_roots(self, row: Row, values: dict[str, Any]) -> bool:
+        """Change what a row that nobody holds says of its roots; False when it is no longer as it was read."""
+        same = f"(rowid == {row.rowid}) & (token == {row.token}) & (cleanup == {row.cleanup}) & {_IDLE}"
+        return self._update_at(row.index, same, values)
 
     def flush(self) -> None:
         """Return when every row that was written is in storage."""

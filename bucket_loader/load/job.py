@@ -8,15 +8,17 @@ import time
 from ..children.limits import Budget
 from ..children.tool import Children, KeepGoing, Tools
 from ..config import Config
-from ..errors import AttemptFailed, CalledOff, Refused, Retry
-from ..hsds import Conflict, HsdsError, LoginRefused, NotFound, Unavailable
+from ..errors import AttemptFailed, Refused, Retry
+from ..hsds import HsdsError, LoginRefused, NotFound, Unavailable
+from ..inventory.claims import Inventory
 from ..inventory.model import Claim, Outcome
-from ..inventory.states import LOAD, State
+from ..inventory.states import LOAD
+from ..inventory.table import InventoryError
 from ..log import event, timed
 from ..pod.job import ReleaseSlot
 from ..pod.servers import Servers
-from ..s3 import SourceObject
-from . import hsload, steps
+from . import direct, hsload, steps
+from .attempt import Attempt
 from .hsload import Mode, WrongMode
 from .object_counts import Counts, of_domain
 from .preflight import Preflight
@@ -31,13 +33,13 @@ class LoadJob:
     work = LOAD
     overlaps_flush = True
 
-    def __init__(self, config: Config, servers: Servers, tools: Tools) -> None:
-        self._config, self._servers, self._tools = config, servers, tools
+    def __init__(self, config: Config, servers: Servers, tools: Tools, inventory: Inventory) -> None:
+        self._config, self._servers, self._tools, self._inventory = config, servers, tools, inventory
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         children = self._tools.within(Budget(self._config.load_time_limit, "load_time_limit"), keep_going)
         try:
-            return _Load(self._config, self._servers, children, claim, release_slot).run()
+            return self._load(children, claim, release_slot)
         except NotFound as error:
             # left as it is: a deletion here and one by the other server could cross each other
             raise Retry(str(error)) from error
@@ -47,17 +49,33 @@ class LoadJob:
                 raise Unavailable(str(error)) from error
             raise Refused(str(error)) from error
 
+    def _load(self, children: Children, claim: Claim, release_slot: ReleaseSlot) -> Outcome:
+        """By the engine of the settings; `auto`: by hsload where the direct one cannot."""
+        config, servers = self._config, self._servers
+        about = (config, servers, children, claim)
+        problem = direct.problem(config, servers, self._inventory.has_roots)
+        if problem and config.load_engine == "direct":
+            raise InventoryError(f"load_engine is direct, and cannot be: {problem}")
+        if not problem and servers.target is not None:
+            # by hsload, the slot is needed longer
+            release = release_slot if config.load_engine == "direct" else _nothing
+            try:
+                return direct.DirectLoad(*about, release, servers.target, self._inventory.note).run()
+            except Refused as refused:
+                if config.load_engine == "direct" or refused.limited:
+                    raise
+                event(logging.INFO, "load goes on", engine="hsload", reason=refused.reason)
+        return _Load(*about, release_slot).run()
 
-class _Load:
-    """The load of one claimed row."""
 
-    def __init__(
-        self, config: Config, servers: Servers, children: Children, claim: Claim, release_slot: ReleaseSlot
-    ) -> None:
-        self._config, self._servers, self._children, self._claim = config, servers, children, claim
-        self._release_slot, self._keep_going = release_slot, children.keep_going
-        self._key = claim.row.filename
-        self._domain = config.domains.of(self._key)
+def _nothing() -> None:
+    pass
+
+
+class _Load(Attempt):
+    """The load of one claimed row by hsload."""
+
+    engine = "hsload"
 
     def run(self) -> Outcome:
         source = self._head()
@@ -73,29 +91,16 @@ class _Load:
             self._prove(found.counts, lives)
         except AttemptFailed as failure:
             raise self._clean_up(failure, lives) from None
-        return self._finish(source, mode)
+        return self._finish(source, mode.value)
 
     # -- before ------------------------------------------------------------------------------------------------------
 
-    def _head(self) -> SourceObject:
-        """The object as it is now. Raises Refused where it cannot have its domain, or is gone."""
-        # also here, right before anything is deleted: the row may be older than the rule, or than the settings
-        if refused := self._config.domains.refusal(self._key):
-            raise Refused(refused)
-        source = self._servers.source.head(self._key)
-        if source is None:
-            raise Refused("the source object is gone")
-        return source
-
     def _make_room(self) -> None:
         """Delete the domain of an earlier load, and make the folders."""
-        try:
-            with timed("delete"):
-                self._delete_previous()
-            self._end_if_called_off()
-            self._servers.make_folder_of(self._domain, below=self._config.tgt_folder)
-        except Conflict as error:
-            raise Refused(f"there is a folder {self._domain}/ where the domain should be") from error
+        with timed("delete"):
+            self._delete_previous()
+        self._end_if_called_off()
+        self._make_folder()
 
     def _delete_previous(self) -> None:
         """Delete the domain of an earlier load through the cluster's server.
@@ -215,11 +220,6 @@ class _Load:
 
     # -- after -------------------------------------------------------------------------------------------------------
 
-    def _finish(self, source: SourceObject, mode: Mode) -> Outcome:
-        if self._servers.source.head(self._key) != source:
-            return Outcome(State.NEW, 0, "the source changed while it was loaded")
-        return Outcome(State.LOADED, 0, mode=mode.value, source=source)
-
     def _clean_up(self, failure: AttemptFailed, lives: dict[str, int]) -> AttemptFailed:
         """Remove what a failed load left; its failure, or the accident that may be behind it.
 
@@ -237,14 +237,6 @@ class _Load:
         if self._servers.folder_vanished(self._domain):
             failure = Retry(f"the folder of {self._domain} was removed meanwhile")
         return failure
-
-    def _end_if_called_off(self) -> None:
-        """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is deleted.
-
-        A process that was paused past its lease goes on where it was, without knowing, and the domain may be theirs.
-        """
-        if not self._keep_going():
-            raise CalledOff
 
     def _delete_partial(self) -> None:
         """A domain that is there is a domain that is whole."""

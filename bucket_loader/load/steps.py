@@ -1,8 +1,10 @@
-"""The steps of a load that are programs of ours, each in a child: preflight, diagnosis, repair."""
+"""The steps of a load that are programs of ours, each in a child: preflight, diagnosis, repair; the direct write."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..children.limits import Budget
 from ..children.tool import Children
@@ -20,6 +22,20 @@ def preflight(children: Children, key: str, mode: Mode) -> Preflight:
     copied = [] if mode is Mode.LINK else ["--copied"]
     answer = children.ask("load.preflight", [*limits, *copied, children.tools.source.url(key)])
     return Preflight.from_json(answer.content)
+
+
+def write(children: Children, key: str, root: str, bucket: str, readers: Sequence[str]) -> Mapping[str, Any]:
+    """Write an object's domain into a bucket, under a root; what was written (`storage.write.Written`).
+
+    `readers`: the versions of HSDS that are to read it. Raises CalledOff, Refused, Retry.
+    """
+    config = children.tools.config
+    options = [f"--bucket={bucket}", f"--max-chunk={config.max_chunk_size}", f"--concurrency={config.s3_concurrency}"]
+    options += [f"--in-flight={config.in_flight_size}", *(f"--reader={version}" for version in readers)]
+    if config.link_files:
+        options.append("--link" if config.link_fallback == "ingest" else "--only-link")
+    whole = not config.link_files
+    return children.ask("storage", [*options, children.tools.source.url(key), root], whole_file=whole).content
 
 
 def diagnose(children: Children, key: str) -> str:

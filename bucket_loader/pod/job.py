@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..children.tool import KeepGoing, Tools
 from ..config import Config
+from ..inventory.claims import Inventory
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import Work
 from .servers import Servers
@@ -33,4 +34,4 @@ class JobType(Protocol):
 
     overlaps_flush: bool
 
-    def __call__(self, config: Config, servers: Servers, tools: Tools) -> Job: ...
+    def __call__(self, config: Config, servers: Servers, tools: Tools, inventory: Inventory) -> Job: ...

@@ -65,9 +65,8 @@ def work(options: argparse.Namespace, settings: Config, job: JobType) -> int:
             servers = Servers(settings, Source(settings, metrics.alive), metrics.alive)
             inventory = opened[0].clone(servers.cluster)
             name = settings.pod_name if count == 1 else f"{settings.pod_name}/{number}"
-            workers.append(
-                Worker(job(settings, servers, tools), inventory, settings, stop, name, metrics, slots.share())
-            )
+            work_of = job(settings, servers, tools, inventory)
+            workers.append(Worker(work_of, inventory, settings, stop, name, metrics, slots.share()))
         broken = 0
         if len(workers) == 1:
             workers[0].run(options.drain, options.once)

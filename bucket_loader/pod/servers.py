@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from ..config import Config
-from ..hsds import Hsds
+from ..hsds import Hsds, Unavailable
 from ..s3 import Source
+from ..storage.target import Target
 from .data_nodes import DataNodes
+
+VERSION_SECONDS = 60.0  # a server may be replaced by one of another version
 
 
 class Servers:
@@ -22,10 +26,23 @@ class Servers:
             self.pod = Hsds(config.working_endpoint, *login, alive=alive)
         self.nodes = DataNodes(self.pod)
         self.source = source
+        self.target = Target(source, config.tgt_bucket) if config.tgt_bucket else None
+        self._versions: dict[str, tuple[str, float]] = {}  # by address, and when it was asked for
         self._folders: set[str] = set()
 
     def endpoints(self) -> list[Hsds]:
         return [self.cluster] if self.pod is self.cluster else [self.cluster, self.pod]
+
+    def version_of(self, hsds: Hsds) -> str:
+        """The version of one of these servers, as it was told in the last minute. Raises Unavailable."""
+        known, asked = self._versions.get(hsds.endpoint, ("", 0.0))
+        if not known or time.monotonic() - asked > VERSION_SECONDS:
+            about = hsds.about()
+            if "hsds_version" not in about:
+                raise Unavailable(f"HSDS at {hsds.endpoint} does not tell its version: {about.get('state')}")
+            known = str(about["hsds_version"])
+            self._versions[hsds.endpoint] = known, time.monotonic()
+        return known
 
     def check(self) -> None:
         """Raise Unavailable or SourceError when a server is away: then it is not the file's fault."""

@@ -22,7 +22,7 @@ ENOUGH_FILES = 10  # finished in that time, before it says anything
 ENOUGH_SECONDS = 30
 _COLUMNS = (
     *("state", "loadstart", "loaddone", "diffstart", "diffdone"),
-    *("size", "lease", "notbefore", "vanished", "loadattempts"),
+    *("size", "lease", "notbefore", "vanished", "loadattempts", "oldbytes"),
 )
 _OF_PODS = ("filename", "loadpodname", "diffpodname", "loadattempts", "diffattempts", *_COLUMNS)
 
@@ -99,6 +99,7 @@ class Summary:
     retrying: int = 0  # new or loaded rows that wait for another try
     abandoned: int = 0  # rows in work whose lease is over
     vanished: int = 0
+    leftover: int = 0  # bytes of domains that were replaced, and are to be deleted
     loads: Pace = field(default_factory=lambda: Pace(LOAD))
     checks: Pace = field(default_factory=lambda: Pace(CHECK))
     pods: list[Pod] = field(default_factory=list)
@@ -158,6 +159,7 @@ def _count(summary: Summary, block: Rows) -> Mask:
     if "lease" in (block.dtype.names or ()):
         summary.abandoned += int((active & (lease < summary.now)).sum())
     summary.retrying += int((exists & ~active & (notbefore > summary.now)).sum())
+    summary.leftover += int(column(block, "oldbytes").sum())
     summary.vanished += int((exists & (column(block, "vanished") > 0)).sum())
     near = active
     for pace in (summary.loads, summary.checks):

@@ -89,6 +89,8 @@ def facts(summary: Summary) -> Iterator[str]:
         yield f"{summary.abandoned:,} files in work have a silent worker; another one takes them (lease_time)"
     if summary.vanished:
         yield f"{summary.vanished:,} files are gone from the bucket; their domains stay"
+    if summary.leftover:
+        yield f"{amount(summary.leftover)} of replaced domains wait for their deletion (replaced_grace)"
 
 
 def _left(pace: Pace) -> str:

@@ -17,8 +17,10 @@ from ..pod import process
 from ..pod.health import Pulse, served
 from ..pod.stop import Stop
 from ..program import Command
-from ..s3 import SourceError, open_source
+from ..s3 import Source, SourceError, open_source
+from ..storage.target import Target
 from . import backlog
+from .leftovers import Leftovers, keep
 from .metrics import WatcherMetrics
 from .watcher import Watcher
 
@@ -43,21 +45,29 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
         Stop(settings.shutdown_grace).on_signals() as stop,
         served(settings.metrics_port, metrics.pulse, metrics.registry) as port,
     ):
-        opened: list[tuple[Watcher, Inventory]] = []
+        opened: list[tuple[Watcher, Inventory, Leftovers | None]] = []
 
         def ready() -> None:
             source = open_source(settings)
             inventory = open_inventory(settings)
-            opened[:] = [(Watcher(source, inventory, settings.domains, metrics), inventory.clone())]
+            watcher = Watcher(source, inventory, settings.domains, metrics)
+            leftovers = None
+            if settings.tgt_bucket:
+                target = Target(Source(settings), settings.tgt_bucket)
+                leftovers = Leftovers(inventory.clone(), target, settings.domains)
+            opened[:] = [(watcher, inventory.clone(), leftovers)]
 
         if not process.wait_for(ready, settings, stop, metrics):
             return 0
-        watcher, counted = opened[0]
+        watcher, counted, leftovers = opened[0]
         if port is not None:
             count = threading.Thread(
                 target=backlog.keep, args=(counted, metrics.counted, stop), name="backlog", daemon=True
             )
             count.start()
+        if leftovers is not None and not options.once:
+            deletes = threading.Thread(target=keep, args=(leftovers, stop), name="leftovers", daemon=True)
+            deletes.start()
         while not stop.requested:
             began = time.monotonic()
             try:
@@ -73,6 +83,8 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
                 counts = {name: count or None for name, count in asdict(done).items()}
                 event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
             if options.once:
+                if leftovers is not None:
+                    leftovers.delete()
                 break
             metrics.alive(rest=settings.watchdog_sleep_time)
             stop.wait(settings.watchdog_sleep_time)

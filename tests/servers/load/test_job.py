@@ -86,7 +86,7 @@ def test_a_loader_that_lost_its_row_leaves_the_domain_of_the_one_that_has_it(
     failing.chmod(0o755)
     config = world.config(hsload=str(failing), hsdiff=str(failing))
     source = Source(config)
-    job = LoadJob(config, Servers(config, source), Tools(config, source))
+    job = LoadJob(config, Servers(config, source), Tools(config, source), inventory)
     with pytest.raises(CalledOff):
         job.run(claim, lambda: not before and not ran.exists(), lambda: None)
     assert ran.exists() is not before

@@ -1,0 +1,37 @@
+"""The roots that a row answers for, so that none is forgotten: one being written, and those that it replaced.
+
+A root is known by 16 hexadecimal digits (`storage.ids`). It is in the row before its first key is in the bucket, and
+until its last one is gone. One that was replaced stays for a while: readers have it in their caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_DIGITS, _TIME = 16, 8
+MOST = 8  # replaced roots that a row can name
+COLUMN_BYTES = MOST * (_DIGITS + _TIME)
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A root that may be deleted at a time, in epoch seconds."""
+
+    root: str
+    due: int
+
+
+def parse(column: str) -> list[Replaced]:
+    """Raises ValueError for what `join` did not make."""
+    width = _DIGITS + _TIME
+    parts = [column[start : start + width] for start in range(0, len(column), width)]
+    return [Replaced(part[:_DIGITS], int(part[_DIGITS:], 16)) for part in parts]
+
+
+def join(replaced: Iterable[Replaced]) -> str:
+    """The column. Raises ValueError where it cannot hold them all."""
+    column = "".join(f"{one.root}{one.due:0{_TIME}x}" for one in replaced)
+    if len(column) > COLUMN_BYTES:
+        raise ValueError(f"{len(column) // (_DIGITS + _TIME)} replaced roots, where a row can name {MOST}")
+    return column

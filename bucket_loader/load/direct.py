@@ -1,0 +1,184 @@
+"""The direct engine: a file's objects go straight into the bucket of HSDS, and one PUT makes them a domain.
+
+Nobody sees a root before a domain names it, so that a load that fails or dies leaves no half of a domain, and readers
+of the one before keep it until the switch. The row names every root that may be there: see `inventory.roots`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from ..children.tool import Children
+from ..config import Config
+from ..errors import AttemptFailed, CalledOff, Retry
+from ..hsds import NotFound, Unavailable
+from ..inventory import roots
+from ..inventory.model import Claim, Outcome
+from ..inventory.roots import Replaced
+from ..log import event, timed
+from ..pod.job import ReleaseSlot
+from ..pod.servers import Servers
+from ..s3 import SourceError
+from ..storage import ids
+from ..storage.target import Domain, Target
+from . import steps
+from .attempt import Attempt
+
+VERSIONS = ("0.9.", "1.0.")  # of the cluster's HSDS, whose reading of such domains was tried
+# from the loss of a lease to the last key that its worker may still put
+ABANDONED_SECONDS = 900
+SWITCHES = 20  # of one domain, each of which a reader may undo who asks between its two steps
+
+# writes columns of the claimed row; None when it is another worker's
+Note = Callable[[Claim, dict[str, Any]], "Claim | None"]
+
+
+class DirectLoad(Attempt):
+    """The load of one claimed row, without HSDS."""
+
+    engine = "direct"
+
+    def __init__(
+        self,
+        config: Config,
+        servers: Servers,
+        children: Children,
+        claim: Claim,
+        release_slot: ReleaseSlot,
+        target: Target,
+        note: Note,
+    ) -> None:
+        super().__init__(config, servers, children, claim, release_slot)
+        self._target, self._note = target, note
+
+    def run(self) -> Outcome:
+        source = self._head()
+        self._make_folder()
+        root = self._new_root()
+        try:
+            try:
+                with timed("write"):
+                    mode = self._write(root)
+            finally:
+                self._release_slot()
+            with timed("publish"):
+                self._publish(root)
+        except AttemptFailed as failure:
+            raise self._clean_up(failure, root) from None
+        return self._finish(source, mode)
+
+    # -- roots ---------------------------------------------------------------------------------------------------------
+
+    def _new_root(self) -> str:
+        """A root that the row names; one that an attempt before this one left is to go."""
+        row = self._claim.row
+        values: dict[str, Any] = {}
+        if row.newroot and self._target.root_of(self._domain) != row.newroot:
+            values = self._replaced(row.newroot, ABANDONED_SECONDS)
+        root = ids.new_root()
+        self._record(values | {"newroot": root, "cleanup": self._cleanup(ABANDONED_SECONDS)})
+        return root
+
+    def _replaced(self, root: str, seconds: float) -> dict[str, Any]:
+        """The columns that say of a root that it may go in some time."""
+        row = self._claim.row
+        known = [one for one in roots.parse(row.oldroots) if one.root != root]
+        try:
+            column = roots.join([*known, Replaced(root, int(time.time() + seconds))])
+        except ValueError as error:
+            raise Retry(f"{error}: is there a watcher that deletes them?") from error
+        size = self._target.size_of(root)
+        return {"oldroots": column, "oldbytes": row.oldbytes + size, "cleanup": self._cleanup(seconds)}
+
+    def _cleanup(self, seconds: float) -> int:
+        due = int(time.time() + seconds)
+        return min(due, self._claim.row.cleanup or due)
+
+    def _record(self, values: dict[str, Any]) -> None:
+        claim = self._note(self._claim, values)
+        if claim is None:
+            raise CalledOff
+        self._claim = claim
+
+    # -- write ---------------------------------------------------------------------------------------------------------
+
+    def _write(self, root: str) -> str:
+        """Write the objects of the file; the mode that it was."""
+        written = steps.write(self._children, self._key, root, self._target.bucket, self._readers())
+        event(logging.DEBUG, "written", **{name: value or None for name, value in written.items()})
+        if self._config.link_files and written["copied_why"]:
+            event(logging.INFO, "not all is linked", copied=written["copied"], reason=written["copied_why"])
+        return "link" if (self._config.link_files and written["linked"]) or not written["copied"] else "ingest"
+
+    def _readers(self) -> list[str]:
+        """The versions of HSDS that will read the domain."""
+        return sorted({self._servers.version_of(hsds) for hsds in self._servers.endpoints()})
+
+    # -- publish -------------------------------------------------------------------------------------------------------
+
+    def _publish(self, root: str) -> None:
+        """Make the root the domain's, and return when the cluster's HSDS shows it."""
+        config, cluster = self._config, self._servers.cluster
+        folder = self._domain.rpartition("/")[0]
+        domain = Domain.of(root, config.hs_username or "", self._target.acls_of(folder), config.public_read)
+        old = self._target.root_of(self._domain)
+        if old is not None and old != root:
+            self._record(self._replaced(old, config.replaced_grace))
+        shown = None
+        for _ in range(SWITCHES):
+            self._end_if_called_off()
+            if old is not None:
+                self._forget_old()
+            self._target.publish(self._domain, domain)
+            shown = cluster.root_of(self._domain)
+            if shown == ids.root_id(root):
+                return
+            old = old or ""  # it is in a cache, although it is not in the bucket
+        raise Unavailable(f"HSDS at {cluster.endpoint} shows {shown or 'nothing'} where {self._domain} was published")
+
+    def _forget_old(self) -> None:
+        """Take the domain out of the cluster's HSDS and its caches; its objects stay, for those who read them."""
+        with suppress(NotFound):
+            self._servers.cluster.forget_domain(self._domain)
+
+    # -- after a failure -----------------------------------------------------------------------------------------------
+
+    def _clean_up(self, failure: AttemptFailed, root: str) -> AttemptFailed:
+        """Remove what was written; the failure.
+
+        Raises CalledOff, and Unavailable or SourceError when a server is away or too busy: that is no attempt.
+        """
+        self._end_if_called_off()
+        if self._target.root_of(self._domain) != root:
+            try:
+                self._target.delete_root(root)
+                self._record({"newroot": ""})
+            except SourceError as error:
+                event(logging.WARNING, "a failed load left a part", error=error, root=root)
+        if isinstance(failure, Retry) or failure.limited:
+            self._servers.check()
+        if failure.busy:
+            raise Unavailable(failure.reason)
+        if self._servers.folder_vanished(self._domain):
+            failure = Retry(f"the folder of {self._domain} was removed meanwhile")
+        return failure
+
+
+def problem(config: Config, servers: Servers, has_roots: bool) -> str:
+    """Why files are not loaded in this way; an empty text when they are."""
+    if config.load_engine == "hsload":
+        return "load_engine is hsload"
+    if not config.tgt_bucket:
+        return "tgt_bucket is not set: which bucket HSDS keeps its objects in is not known"
+    if not config.hs_username:
+        return "hs_username is not set: a domain has an owner"
+    if not has_roots:
+        return "the inventory was made by a version whose rows cannot name roots"
+    version = servers.version_of(servers.cluster)
+    if config.load_engine == "auto" and not version.startswith(VERSIONS):
+        return f"the cluster's HSDS is of version {version}"
+    return ""

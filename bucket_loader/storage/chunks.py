@@ -1,0 +1,183 @@
+"""The chunks of a dataset, from the file to the bucket."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ..hdf5.file import Dataset
+from ..hdf5.types import Type
+from ..hdf5.values import Array
+from . import elements, ids, layout
+from .chunk_index import Integers
+from .elements import Refer
+from .layout import Copied, Decoded, Linked, Shape, Sliced
+from .transfers import Transfers
+
+INLINE_CHUNKS = 30  # links of a dataset that are kept in its JSON; more are a table
+_RUN = 8 << 20  # bytes of neighbouring chunks that are read with one request
+_GAP = 64 << 10  # bytes between two chunks that are read and thrown away, rather than ask twice
+_TABLE_CHUNK = 4 << 20
+TABLE_TYPE = np.dtype([("offset", "<i8"), ("size", "<i4")])
+# bytes of the source from an offset on
+Read = Callable[[int, int], bytes]
+
+
+class Sizes:
+    """What was stored of a dataset, for its domain's summary."""
+
+    def __init__(self) -> None:
+        self.chunks = self.stored = self.linked_chunks = self.linked = 0
+
+
+class ChunkWriter:
+    """Writes the chunks of datasets into a bucket."""
+
+    def __init__(self, transfers: Transfers, bucket: str, read: Read, max_chunk: int) -> None:
+        """`read` gives bytes of the source, in any thread; a chunk that is made here has `max_chunk` bytes at most."""
+        self._transfers, self._bucket, self._read, self._max_chunk = transfers, bucket, read, max_chunk
+
+    def copy(self, plan: Copied, dataset: str, sizes: Sizes) -> None:
+        """Put each chunk of the file under the dataset's id; neighbours are read at once."""
+        index = plan.index
+        order = np.argsort(index.offsets, kind="stable")
+        places, offsets, lengths = index.places[order], index.offsets[order], index.sizes[order]
+        sizes.chunks, sizes.stored = len(index), int(lengths.sum())
+        for first, last in _neighbours(offsets, lengths):
+            run = slice(first, last)
+            work = self._copy_run(dataset, places[run].tolist(), offsets[run].tolist(), lengths[run].tolist())
+            self._transfers.run(int(offsets[last - 1] + lengths[last - 1] - offsets[first]), work)
+
+    def _copy_run(
+        self, dataset: str, places: list[list[int]], offsets: list[int], lengths: list[int]
+    ) -> Callable[[], None]:
+        def work() -> None:
+            start = offsets[0]
+            data = memoryview(self._read(start, offsets[-1] + lengths[-1] - start))
+            for place, offset, length in zip(places, offsets, lengths, strict=True):
+                chunk = bytes(data[offset - start : offset - start + length])
+                self._transfers.put(self._bucket, ids.chunk_key(dataset, place), chunk)
+
+        return work
+
+    def slice(self, plan: Sliced, shape: Shape, item: int, dataset: str, sizes: Sizes) -> None:
+        """Put a contiguous dataset in pieces; the last ones are filled up with zeros."""
+        whole = math.prod(plan.chunk) * item
+        places, starts, lengths = layout.runs(shape, plan.chunk, item)
+        sizes.chunks, sizes.stored = len(places), whole * len(places)
+        for place, start, length in zip(places.tolist(), starts.tolist(), lengths.tolist(), strict=True):
+
+            def work(place: list[int] = place, start: int = start, length: int = length) -> None:
+                body = self._read(plan.offset + start, length).ljust(whole, b"\0")
+                self._transfers.put(self._bucket, ids.chunk_key(dataset, place), body)
+
+            self._transfers.run(whole, work)
+
+    def decode(self, plan: Decoded, source: Dataset, held: Type, refer: Refer, dataset: str, sizes: Sizes) -> None:
+        """Read chunk after chunk by the library and put it in HSDS's form. Raises OSError, TypeError, TooLarge."""
+        shape = source.shape or ()
+        if not shape:
+            self._put(dataset, (0,), elements.to_bytes(source.read(()), held, refer), plan.level, held, sizes)
+            return
+        for place in _occupied(plan, shape):
+            start = [number * extent for number, extent in zip(place, plan.chunk, strict=True)]
+            stop = [min(a + part, extent) for a, part, extent in zip(start, plan.chunk, shape, strict=True)]
+            values = source.read(tuple(map(slice, start, stop)))
+            values = values.reshape(*(b - a for a, b in zip(start, stop, strict=True)), *values.shape[1:])
+            body = self._padded(values, plan.chunk, held, refer)
+            self._put(dataset, place, body, plan.level, held, sizes)
+
+    def _padded(self, values: Array, chunk: Shape, held: Type, refer: Refer) -> bytes:
+        """A whole chunk of HSDS, of the values that are inside of the dataset and zeros."""
+        inside, rank = values.shape[: len(chunk)], len(chunk)
+        flat = values.reshape(math.prod(inside), *values.shape[rank:])
+        if not held.is_variable:
+            body = elements.to_bytes(flat, held, refer)
+            if inside == chunk:
+                return body
+            item = len(body) // max(1, math.prod(inside))
+            whole = np.zeros((*chunk, item), np.uint8)
+            whole[tuple(map(slice, inside))] = np.frombuffer(body, np.uint8).reshape(*inside, item)
+            return whole.tobytes()
+        if inside == chunk:
+            return self._within(elements.to_bytes(flat, held, refer))
+        out = bytearray()
+        nothing = elements.nothing(held)
+        number = 0
+        for place in np.ndindex(*chunk):
+            if all(a < b for a, b in zip(place, inside, strict=True)):
+                out += elements.to_bytes(flat[number : number + 1], held, refer)
+                number += 1
+            else:
+                out += nothing
+        return self._within(bytes(out))
+
+    def _within(self, body: bytes) -> bytes:
+        if len(body) > self._max_chunk:
+            raise elements.TooLarge(
+                f"{len(body):,} bytes of varying size in one chunk, {self._max_chunk:,} are allowed (max_chunk_size)"
+            )
+        return body
+
+    def _put(self, dataset: str, place: Shape, body: bytes, level: int | None, held: Type, sizes: Sizes) -> None:
+        """Put one chunk; it is compressed by the thread that puts it."""
+        item = 1 if held.is_variable else held.numpy.itemsize
+        sizes.chunks += 1
+
+        def work() -> None:
+            data = body if level is None else zlib.compress(shuffled(body, item), level)
+            sizes.stored += len(data)  # exact enough for a summary: threads may cross
+            self._transfers.put(self._bucket, ids.chunk_key(dataset, place), data)
+
+        self._transfers.run(len(body), work)
+
+    def table(self, plan: Linked, shape: Shape, table: str) -> tuple[Shape, Shape]:
+        """Put the chunk table of a link under an id of its own; its extents and its chunk shape.
+
+        It covers whole chunks of the domain. Parts of it without an entry are not there.
+        """
+        factors = np.array(plan.chunk) // np.array(plan.part)
+        extents = [-(-extent // part) for extent, part in zip(shape, plan.chunk, strict=True)]
+        dims = tuple(int(n * f) for n, f in zip(extents, factors, strict=True))
+        chunk = layout.slab(dims, TABLE_TYPE.itemsize, _TABLE_CHUNK)
+        homes = plan.index.places // np.array(chunk)
+        order = np.lexsort(homes.T[::-1])
+        homes = homes[order]
+        begins = np.r_[True, (homes[1:] != homes[:-1]).any(axis=1)] if len(homes) else np.zeros(0, bool)
+        starts = np.flatnonzero(begins).tolist()
+        for first, last in zip(starts, [*starts[1:], len(homes)], strict=True):
+            rows = order[first:last]
+            block = np.zeros(chunk, TABLE_TYPE)
+            inside = tuple((plan.index.places[rows] - homes[first] * np.array(chunk)).T)
+            block["offset"][inside] = plan.index.offsets[rows]
+            block["size"][inside] = plan.index.sizes[rows]
+            self._transfers.put_soon(self._bucket, ids.chunk_key(table, homes[first].tolist()), block.tobytes())
+        return dims, chunk
+
+
+def _neighbours(offsets: Integers, lengths: Integers) -> Iterator[tuple[int, int]]:
+    """Runs of chunks (first, end) that lie close to each other, in the order of the file."""
+    first = 0
+    for number in range(1, len(offsets) + 1):
+        if number < len(offsets):
+            near = offsets[number] <= offsets[number - 1] + lengths[number - 1] + _GAP
+            if near and offsets[number] + lengths[number] - offsets[first] <= _RUN:
+                continue
+        yield first, number
+        first = number
+
+
+def _occupied(plan: Decoded, shape: Shape) -> Iterator[Shape]:
+    """The chunks that have values, in C order."""
+    if plan.occupied is not None:
+        yield from sorted(plan.occupied)
+        return
+    yield from np.ndindex(*(-(-extent // part) for extent, part in zip(shape, plan.chunk, strict=True)))
+
+
+def shuffled(body: bytes, item: int) -> bytes:
+    """HDF5's shuffle: the first bytes of all elements, then the second ones …"""
+    return body if item == 1 else np.frombuffer(body, np.uint8).reshape(-1, item).T.tobytes()

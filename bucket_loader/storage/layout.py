@@ -1,0 +1,291 @@
+"""How the values of one dataset get into a domain: linked, copied as they lie, or through the HDF5 library."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..hdf5.file import Dataset
+from ..hdf5.types import Type
+from . import chunk_index
+from .chunk_index import ChunkIndex, Integers
+from .datatypes import same_bytes
+
+SMALL_CHUNK = 128 << 10  # a chunk below that costs more for its request than for its bytes
+LARGE_CHUNK = 32 << 20
+_MERGED = 1 << 20
+_PIECE = 4 << 20
+_LEAST_PIECE = 64 << 10  # of a contiguous dataset whose extents have few divisors
+# HSDS names all chunks of the file that make one of its own in a request line of 8,190 bytes
+_MOST_MERGED = 128
+_MOST_SMALL = 2_000  # small chunks that are linked one by one: HSDS visits each by itself
+_VARIABLE_ELEMENTS = 1 << 16
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The library reads chunk after chunk of a shape; `occupied`: which have values, None for all.
+
+    `level` is the gzip level to store them with, None for none.
+    """
+
+    chunk: Shape
+    occupied: set[Shape] | None = None
+    level: int | None = None
+    why: str = ""  # not in a better way
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The chunks of the file are those of the domain, byte for byte."""
+
+    chunk: Shape
+    index: ChunkIndex
+    filters: tuple[str, ...]
+    level: int | None = None
+
+
+@dataclass(frozen=True)
+class Sliced:
+    """A contiguous dataset without filters, from an offset of the file on, in chunks that are each one run of bytes."""
+
+    chunk: Shape
+    offset: int
+
+
+@dataclass(frozen=True)
+class Linked:
+    """The chunks stay in the file: the domain's, of the shape `chunk`, are made of the file's, of the shape `part`."""
+
+    chunk: Shape
+    part: Shape
+    index: ChunkIndex = field(repr=False)
+    filters: tuple[str, ...] = ()
+    level: int | None = None
+
+
+@dataclass(frozen=True)
+class Empty:
+    """There are no values; `chunk` is that of the values to come, None for a null space."""
+
+    chunk: Shape | None
+
+
+Plan = Decoded | Copied | Sliced | Linked | Empty
+
+
+def plan(dataset: Dataset, held: Type, link: bool, max_chunk: int) -> Plan:
+    """The best way for a dataset of a held type; with `link`, a link where HSDS can read one.
+
+    `why` of a Decoded says what was in the way of a better one. Chunks have `max_chunk` bytes at most, as far as the
+    file lets them.
+    """
+    shape = dataset.shape
+    if shape is None:
+        return Empty(None)
+    if not shape:
+        return Decoded((1,), why="it is a scalar")
+    item = _item_bytes(dataset, held)
+    if 0 in shape:
+        return Empty(_first_chunk(dataset, item))
+    if not same_bytes(dataset.form, held):
+        return _decoded(dataset, item, f"HSDS keeps {dataset.form} in another form than the file", max_chunk)
+    layout = dataset.properties.get_layout()
+    if layout == h5py.h5d.CHUNKED:
+        return _of_chunked(dataset, item, link, max_chunk)
+    if layout == h5py.h5d.CONTIGUOUS:
+        return _of_contiguous(dataset, item, link)
+    kind = "compact" if layout == h5py.h5d.COMPACT else "virtual"
+    return _decoded(dataset, item, f"it is {kind}: its values are not in chunks of its own", max_chunk)
+
+
+def _item_bytes(dataset: Dataset, held: Type) -> int:
+    """The bytes of one element; of one that varies in size, a guess from above."""
+    if not held.is_variable:
+        return max(1, held.numpy.itemsize)
+    # no more than all bytes of the file are in its elements
+    count = math.prod(dataset.shape or ())
+    file_bytes = int(h5py.h5i.get_file_id(dataset.id).get_filesize())
+    return max(_PIECE // _VARIABLE_ELEMENTS, file_bytes // max(1, count))
+
+
+def _of_chunked(dataset: Dataset, item: int, link: bool, max_chunk: int) -> Plan:
+    shape, chunk = dataset.shape or (), dataset.chunks or ()
+    names = chunk_index.filters(dataset.id)
+    level = chunk_index.gzip_level(dataset.id)
+    index = chunk_index.read(dataset.id, shape)
+    why = chunk_index.unreadable_filters(names)
+    if not why and index.skipped:
+        why = f"{index.skipped} chunks may have skipped a filter, which HSDS does not know"
+    size = math.prod(chunk) * item
+    few = len(index) <= 1
+    if why:
+        pass
+    elif link:
+        if few or size >= SMALL_CHUNK:
+            return Linked(chunk, chunk, index, names, level)
+        whole = merged(chunk, shape, item, _MOST_MERGED)
+        if _all_begun(index, chunk, whole, shape):
+            return Linked(whole, chunk, index, names, level)
+        if len(index) <= _MOST_SMALL:
+            return Linked(chunk, chunk, index, names, level)
+        why = f"its chunks have {size:,} bytes, and not all were written"
+    elif (few or size >= SMALL_CHUNK) and size <= max(LARGE_CHUNK, max_chunk // 4):
+        return Copied(chunk, index, names, level)
+    return _decoded(dataset, item, why or f"its chunks have {size:,} bytes", max_chunk, index)
+
+
+def _all_begun(index: ChunkIndex, part: Shape, whole: Shape, shape: Shape) -> bool:
+    """Whether of each chunk of a domain that is made of several of the file one at least was written.
+
+    HSDS fails at one of which none was.
+    """
+    count = math.prod(-(-extent // size) for extent, size in zip(shape, whole, strict=True))
+    return len(np.unique(index.places // (np.array(whole) // np.array(part)), axis=0)) == count
+
+
+def _of_contiguous(dataset: Dataset, item: int, link: bool) -> Plan:
+    shape, offset = dataset.shape or (), dataset.id.get_offset()
+    piece = slab(shape, item, _PIECE)
+    if offset is None:
+        return Empty(piece)
+    if not link:
+        return Sliced(piece, offset)
+    end = h5py.h5i.get_file_id(dataset.id).get_filesize()
+    if offset + _reach(shape, piece, item) > end:
+        piece = slab(shape, item, _PIECE, divide=True)
+        if math.prod(piece) * item < min(_LEAST_PIECE, math.prod(shape) * item):
+            return Sliced(slab(shape, item, _PIECE), offset)
+    return Linked(piece, piece, _slabs(shape, piece, item, offset))
+
+
+def slab(shape: Shape, item: int, most: int, divide: bool = False) -> Shape:
+    """A chunk shape whose every chunk is one run of elements: 1, …, 1, some rows, and all of the axes behind them.
+
+    It has `most` bytes at most (or one element). With `divide`, the rows divide their axis, so that no chunk ends
+    behind the last one.
+    """
+    chunk, size = [1] * len(shape), item
+    for axis in reversed(range(len(shape))):
+        rows = min(shape[axis], max(1, most // size))
+        if divide:
+            rows = next(number for number in range(rows, 0, -1) if shape[axis] % number == 0)
+        chunk[axis] = rows
+        size *= rows
+        if rows < shape[axis]:
+            break
+    return tuple(chunk)
+
+
+def _places(shape: Shape, chunk: Shape) -> Integers:
+    """All chunks of a dataset, in C order: shape (n, rank)."""
+    counts = [-(-extent // part) for extent, part in zip(shape, chunk, strict=True)]
+    return np.stack(np.unravel_index(np.arange(math.prod(counts)), counts), axis=1).astype(np.int64)
+
+
+def _strides(shape: Shape, item: int) -> Integers:
+    """Bytes from one element to the next, along each axis."""
+    return np.array([math.prod(shape[axis + 1 :]) * item for axis in range(len(shape))], np.int64)
+
+
+def _slabs(shape: Shape, piece: Shape, item: int, offset: int) -> ChunkIndex:
+    """The pieces of a contiguous dataset as if they were chunks of the file."""
+    places = _places(shape, piece)
+    offsets = offset + (places * np.array(piece)) @ _strides(shape, item)
+    return ChunkIndex(places, offsets, np.full(len(places), math.prod(piece) * item, np.int64), 0)
+
+
+def runs(shape: Shape, piece: Shape, item: int) -> tuple[Integers, Integers, Integers]:
+    """The pieces of a contiguous dataset: places, first byte, and bytes that are there, which are fewer at the edge."""
+    index = _slabs(shape, piece, item, 0)
+    axis = next((a for a, rows in enumerate(piece) if rows > 1), len(piece) - 1)
+    rows = np.minimum(piece[axis], shape[axis] - index.places[:, axis] * piece[axis])
+    return index.places, index.offsets, rows * (math.prod(piece[axis + 1 :]) * item)
+
+
+def _reach(shape: Shape, piece: Shape, item: int) -> int:
+    """How many bytes from its start HSDS reads of a contiguous dataset: all pieces whole, also the last one."""
+    last = [-(-extent // rows) - 1 for extent, rows in zip(shape, piece, strict=True)]
+    start = int((np.array(last) * np.array(piece)) @ _strides(shape, item))
+    return start + math.prod(piece) * item
+
+
+def merged(chunk: Shape, shape: Shape, item: int, most: int = 1 << 62) -> Shape:
+    """A chunk of about 1 MiB made of smaller ones, `most` at most: doubled, last axis first, inside of the shape."""
+    out = list(chunk)
+    while math.prod(out) * item < _MERGED and 2 * math.prod(out) <= most * math.prod(chunk):
+        axis = next((a for a in reversed(range(len(out))) if out[a] < shape[a]), None)
+        if axis is None:
+            break
+        out[axis] *= 2
+    return tuple(out)
+
+
+def _decoded(dataset: Dataset, item: int, why: str, max_chunk: int, index: ChunkIndex | None = None) -> Decoded:
+    """Through the library, in chunks of some MiB: the file's, several of them, or a part of one."""
+    shape, chunk = dataset.shape or (), dataset.chunks
+    if chunk is None:
+        return Decoded(slab(shape, item, _PIECE), why=why)
+    size = math.prod(chunk) * item
+    if size > LARGE_CHUNK:
+        whole = slab(chunk, item, _PIECE)
+    else:
+        whole = chunk if size >= SMALL_CHUNK else merged(chunk, shape, item)
+    occupied = None
+    if index is None:
+        index = chunk_index.read(dataset.id, shape)
+    if size <= LARGE_CHUNK:
+        places = index.places // (np.array(whole) // np.array(chunk))
+        occupied = set(map(tuple, np.unique(places, axis=0).tolist()))
+    level = chunk_index.gzip_level(dataset.id)
+    if level is None and set(chunk_index.filters(dataset.id)) - {"shuffle", "fletcher32"}:
+        level = 1  # it was compressed by a filter that HSDS does not know
+    return Decoded(whole, occupied, level, why)
+
+
+def _first_chunk(dataset: Dataset, item: int) -> Shape:
+    """The chunk of a dataset without values, which may grow."""
+    if dataset.chunks:
+        return dataset.chunks
+    return slab(tuple(max(1, extent) for extent in dataset.shape or ()), item, _PIECE)
+
+
+def to_json(plan: Plan, uri: str, table: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """ "layout" of a dataset and of its creation properties; `table` is the id of the chunk table of a link."""
+    if plan.chunk is None:
+        return None, None
+    chunked = {"class": "H5D_CHUNKED", "dims": list(plan.chunk)}
+    if not isinstance(plan, Linked):
+        return chunked, chunked
+    if table is None:
+        chunks = {
+            "_".join(map(str, place)): [int(offset), int(size)]
+            for place, offset, size in zip(
+                plan.index.places.tolist(), plan.index.offsets, plan.index.sizes, strict=True
+            )
+        }
+        return chunked, {"class": "H5D_CHUNKED_REF", "file_uri": uri, "dims": list(plan.chunk), "chunks": chunks}
+    linked = {
+        "class": "H5D_CHUNKED_REF_INDIRECT",
+        "file_uri": uri,
+        "dims": list(plan.chunk),
+        "chunk_table": table,
+    }
+    if plan.part != plan.chunk:
+        linked["hyper_dims"] = list(plan.part)
+    return chunked, linked
+
+
+def filters_to_json(names: tuple[str, ...], level: int | None) -> list[dict[str, Any]]:
+    """The filters of a dataset, which HSDS undoes when it reads a chunk."""
+    known: dict[str, dict[str, Any]] = {
+        "shuffle": {"class": "H5Z_FILTER_SHUFFLE", "id": 2, "name": "shuffle"},
+        "deflate": {"class": "H5Z_FILTER_DEFLATE", "id": 1, "level": level, "name": "gzip"},
+    }
+    return [known[name] for name in names]

@@ -1,0 +1,98 @@
+"""PUTs and ranged GETs side by side: so many at once, holding so many bytes, and the first failure ends them all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass
+class Traffic:
+    """How many requests were made of a store, bytes that went either way, and requests that were made again."""
+
+    puts: int = 0
+    gets: int = 0
+    put_bytes: int = 0
+    got_bytes: int = 0
+    retries: int = 0
+
+
+class Transfers:
+    """Runs transfers in `concurrency` threads; those that were handed over and not done hold `max_bytes` at most.
+
+    One that is larger than that goes alone. Used as a context: its end waits for all transfers and raises what the
+    first of them raised.
+    """
+
+    def __init__(self, client: S3Client, concurrency: int, max_bytes: int) -> None:
+        self._client, self._max_bytes = client, max_bytes
+        self._pool = ThreadPoolExecutor(concurrency, "transfer")
+        self._changed = threading.Condition()
+        self._held = self._pending = 0  # bytes, and transfers
+        self._failure: BaseException | None = None
+        self.traffic = Traffic()
+
+    def __enter__(self) -> Transfers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        if error is None and self._failure is not None:
+            raise self._failure
+
+    def run(self, size: int, work: Callable[[], None]) -> None:
+        """Do some work that holds `size` bytes, soon; waits until it may. Raises what a transfer before it raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure or not self._held or self._held + size <= self._max_bytes)
+            if self._failure is not None:
+                raise self._failure
+            self._held += size
+            self._pending += 1
+        self._pool.submit(work).add_done_callback(lambda done: self._done(size, done))
+
+    def _done(self, size: int, done: Future[None]) -> None:
+        with self._changed:
+            self._held -= size
+            self._pending -= 1
+            if not done.cancelled() and self._failure is None:
+                self._failure = done.exception()
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Return when all that was handed over is done. Raises what one of them raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure or not self._pending)
+            if self._failure is not None:
+                raise self._failure
+
+    def put_soon(self, bucket: str, key: str, body: bytes) -> None:
+        self.run(len(body), lambda: self.put(bucket, key, body))
+
+    def put(self, bucket: str, key: str, body: bytes) -> None:
+        """Raises botocore's errors."""
+        answer = self._client.put_object(Bucket=bucket, Key=key, Body=body)
+        with self._changed:
+            self.traffic.puts += 1
+            self.traffic.put_bytes += len(body)
+            self.traffic.retries += answer["ResponseMetadata"].get("RetryAttempts", 0)
+
+    def get(self, bucket: str, key: str, first: int, size: int) -> bytes:
+        """`size` bytes of an object from `first` on. Raises OSError where there are fewer, and botocore's errors."""
+        answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={first}-{first + size - 1}")
+        body = answer["Body"].read()
+        if len(body) != size:
+            raise OSError(f"s3://{bucket}/{key} has {len(body)} bytes at {first} where its index says {size}")
+        with self._changed:
+            self.traffic.gets += 1
+            self.traffic.got_bytes += size
+            self.traffic.retries += answer["ResponseMetadata"].get("RetryAttempts", 0)
+        return body
