@@ -1,4 +1,4 @@
-"""Domains made of files by hsload's own code, in-process, on one S3 server and one HSDS."""
+"""Domains made of files in-process, by hsload's own code and by the direct engine, on one S3 server and one HSDS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,10 @@ from h5pyd._apps.utillib import load_file
 
 from bucket_loader.hsds import Hsds
 from bucket_loader.local.servers import HsdsServer, S3Server
+from bucket_loader.storage import ids
+from bucket_loader.storage.target import Domain as PublishedDomain
+from bucket_loader.storage.transfers import Transfers
+from bucket_loader.storage.write import Target, Wish, Writer, Written
 from bucket_loader.verify import Domain, Report, verify
 
 USER, PASSWORD, BUCKET = "admin", "pass-word", "meta"
@@ -40,6 +45,20 @@ class VerifyServers:
         if name not in self.read:
             self.changed.discard(name)
         return name
+
+    def write(self, path: Path, mode: str, **options) -> tuple[str, Written]:
+        """Write a file by the direct engine, as "link" or "ingest"; the domain, and what was written."""
+        client = self.s3.client()
+        client.upload_file(str(path), "src", path.name)
+        uri, root, name = f"s3://src/{path.name}", ids.new_root(), f"/home/admin/direct-{mode}-{path.name}"
+        wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
+        with h5py.File(path, "r") as file, Transfers(client, 8, 64 << 20) as transfers:
+            written = Writer(
+                file, wish, Target(BUCKET, root), transfers, partial(transfers.get, "src", path.name)
+            ).write()
+        body = PublishedDomain.of(root, USER, {}, public=False).to_json()
+        client.put_object(Bucket=BUCKET, Key=ids.domain_key(name), Body=body)
+        return name, written
 
     def open(self, name: str, mode: str) -> h5pyd.File:
         if mode != "r":

@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..causes import Caused
 from ..log import printable
 from . import types
 from .types import Type
@@ -90,6 +91,8 @@ def reading(place: Place, name: str = "") -> Iterator[None]:
     """Raise Unreadable, with the path of an object or of what has a name in it, when HDF5 cannot read it."""
     try:
         yield
+    except Caused:
+        raise
     except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         words = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise Unreadable(f"{place.path_of(name)} cannot be read: {words}") from error

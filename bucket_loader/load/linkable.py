@@ -28,19 +28,6 @@ _UNSET = len("0:0:")  # of a chunk without data
 _PIECE_BYTES = 4 << 20  # what HSDS cuts a contiguous dataset into has fewer: its `max_chunk_size`
 
 
-def load_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
-    """Why a dataset cannot be loaded in any mode; an empty text when it can. Its data is in files out of reach."""
-    properties = dataset.get_create_plist()
-    if count := properties.get_external_count():
-        names = sorted({_text(properties.get_external(number)[0]) for number in range(count)})
-        return f"dataset {path} keeps its data in other files: {', '.join(names)}"
-    if properties.get_layout() == h5py.h5d.VIRTUAL:
-        sources = {_text(properties.get_virtual_filename(number)) for number in range(properties.get_virtual_count())}
-        if others := sorted(sources - {"."}):
-            return f"dataset {path} is virtual, with its data in other files: {', '.join(others)}"
-    return ""
-
-
 def is_copied(dataset: h5py.h5d.DatasetID) -> bool:
     """Whether hsload copies a dataset although links are wanted."""
     shape = shape_of(dataset.get_space())
@@ -212,7 +199,3 @@ def _copied(dataset: h5py.h5d.DatasetID) -> tuple[int, ...]:
     """The chunk shape of HSDS for a copy."""
     shape, item = shape_of(dataset.get_space()) or (), dataset.get_type().get_size()
     return enlarged(_asked_for(dataset), shape, maxshape_of(dataset.get_space()), item)
-
-
-def _text(name: bytes | str) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name

@@ -18,11 +18,10 @@ import h5py
 
 from ..children.answer import Answer
 from ..children.answering import answered, child_parser, open_source
+from ..hdf5.elsewhere import values_elsewhere
 from ..hdf5.file import Item, attribute_names, attributes, decode, objects, reading
 from ..log import clear_line, printable
-from .linkable import copy_problem, filter_problem, is_copied, link_problem, load_problem
-from .object_counts import Counts
-from .oversize import (
+from ..storage.oversize import (
     MAX_DEPTH,
     MAX_MEMBERS,
     SizeLimits,
@@ -32,8 +31,10 @@ from .oversize import (
     too_many_members,
     too_much_unwritten,
 )
+from .linkable import copy_problem, filter_problem, is_copied, link_problem
+from .object_counts import Counts
 from .repair import needs_repair
-from .unlike import source_elsewhere, torn, turned
+from .unlike import torn, turned
 
 # h5pyd puts the name of an attribute or link into the address of its request as it is: it ends there, or is decoded
 _CUT = re.compile(r"[?#]|%[0-9A-Fa-f]{2}")
@@ -98,8 +99,7 @@ def preflight(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLim
             if item.kind == "dataset" and not refused:
                 unwritten.add(item.id)
                 refused = (
-                    load_problem(path, item.id)
-                    or _elsewhere(path, item.id)
+                    values_elsewhere(path, item.id)
                     or too_large_a_chunk(path, item.id, limits.chunk)
                     or too_much_unwritten(path, unwritten.size, limits.unwritten)
                 )
@@ -124,15 +124,6 @@ def _turned(item: Item) -> str:
             return problem
     told_of = (turned(f"attribute {printable(name)} of {path}", one.get_type()) for name, one in attributes(item.id))
     return next(filter(None, told_of), "")
-
-
-def _elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
-    source = source_elsewhere(dataset)
-    return (
-        f"dataset {path} is virtual, with its data in another file: behind a link of {printable(source)}"
-        if source
-        else ""
-    )
 
 
 def _unnameable(item: Item) -> str:

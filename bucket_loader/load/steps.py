@@ -30,8 +30,9 @@ def write(children: Children, key: str, root: str, bucket: str, readers: Sequenc
     `readers`: the versions of HSDS that are to read it. Raises CalledOff, Refused, Retry.
     """
     config = children.tools.config
-    options = [f"--bucket={bucket}", f"--max-chunk={config.max_chunk_size}", f"--concurrency={config.s3_concurrency}"]
-    options += [f"--in-flight={config.in_flight_size}", *(f"--reader={version}" for version in readers)]
+    options = [f"--bucket={bucket}", f"--max-chunk={config.max_chunk_size}"]
+    options += [f"--max-unwritten={config.max_unwritten_size}", f"--in-flight={config.in_flight_size}"]
+    options += [f"--concurrency={config.s3_concurrency}", *(f"--reader={version}" for version in readers)]
     if config.link_files:
         options.append("--link" if config.link_fallback == "ingest" else "--only-link")
     whole = not config.link_files

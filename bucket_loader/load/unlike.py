@@ -1,15 +1,13 @@
-"""What cannot be loaded as it is: types that hsload writes otherwise, and virtual data behind an external link."""
+"""What hsload would write otherwise than it is in the file."""
 
 from __future__ import annotations
 
 import h5py
 
 from ..hdf5 import types
-from ..hdf5.file import Identifier
 from ..hdf5.types import Compound, Float, Type
 
 _NESTING = {h5py.h5t.COMPOUND, h5py.h5t.ARRAY, h5py.h5t.VLEN, getattr(h5py.h5t, "COMPLEX", h5py.h5t.COMPOUND)}
-_MOST_LINKS = 64  # followed for one path, of which a loop of soft links has no end
 
 
 def turned(what: str, kind: h5py.h5t.TypeID) -> str:
@@ -46,51 +44,3 @@ def _has_complex(form: Type) -> bool:
 def _has_turned(form: Type) -> bool:
     part = _part_of_complex(form)
     return (part is not None and part.order == "BE") or any(map(_has_turned, form.parts))
-
-
-def source_elsewhere(dataset: h5py.h5d.DatasetID) -> str:
-    """The first path of a virtual dataset into its own file that leads out of it by an external link, or nothing.
-
-    Where that other file is not at hand, HDF5 gives fill values without a word, and so does a comparison with it.
-    """
-    properties = dataset.get_create_plist()
-    if properties.get_layout() != h5py.h5d.VIRTUAL:
-        return ""
-    root = h5py.h5o.open(h5py.h5i.get_file_id(dataset), b"/")
-    for number in range(properties.get_virtual_count()):
-        name = properties.get_virtual_dsetname(number)
-        if _leads_out(root, name.encode() if isinstance(name, str) else name):
-            return name if isinstance(name, str) else name.decode("utf-8", "replace")
-    return ""
-
-
-def _leads_out(root: Identifier, path: bytes) -> bool:
-    """Whether a path from the root meets an external link, or one that cannot be followed here."""
-    place, parts, followed = root, path.split(b"/"), 0
-    while parts:
-        part = parts.pop(0)
-        if part in (b"", b"."):
-            continue
-        if b"%" in part:  # a pattern of names: any of them
-            return not isinstance(place, h5py.h5g.GroupID) or _has_other_links(place)
-        if not isinstance(place, h5py.h5g.GroupID) or not place.links.exists(part):
-            return False
-        kind = place.links.get_info(part).type
-        if kind == h5py.h5l.TYPE_SOFT:
-            followed += 1
-            if followed > _MOST_LINKS:
-                return False
-            target = place.links.get_val(part)
-            parts = target.split(b"/") + parts
-            place = root if target.startswith(b"/") else place
-        elif kind == h5py.h5l.TYPE_HARD:
-            place = h5py.h5o.open(place, part)
-        else:
-            return True
-    return False
-
-
-def _has_other_links(group: h5py.h5g.GroupID) -> bool:
-    names: list[bytes] = []
-    group.links.iterate(names.append)
-    return any(group.links.get_info(name).type != h5py.h5l.TYPE_HARD for name in names)

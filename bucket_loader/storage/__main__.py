@@ -17,6 +17,7 @@ import botocore.exceptions
 from ..causes import Trouble
 from ..children.answer import Answer
 from ..children.answering import answered, child_parser, open_source, s3_of_environment
+from .oversize import SizeLimits
 from .transfers import Transfers
 from .write import Target, Wish, Writer
 
@@ -29,15 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     linked.add_argument("--link", action="store_true", help="leave the data where it is, as far as HSDS can read it")
     linked.add_argument("--only-link", action="store_true", help="refuse a file with data that cannot be linked")
     parser.add_argument("--reader", action="append", default=[], metavar="VERSION", help="of HSDS that is to read it")
-    parser.add_argument("--max-chunk", type=int, default=128 << 20, metavar="BYTES")
+    parser.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
+    parser.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
     parser.add_argument("--concurrency", type=int, default=16, metavar="N", help="requests of the store at once")
     parser.add_argument("--in-flight", type=int, default=64 << 20, metavar="BYTES", help="held at once")
     options = parser.parse_args(arguments)
 
     def write() -> Answer:
-        wish = Wish(
-            options.source, options.link or options.only_link, not options.only_link, options.max_chunk, options.reader
-        )
+        limits = SizeLimits(options.max_chunk, options.max_unwritten)
+        link = options.link or options.only_link
+        wish = Wish(options.source, link, not options.only_link, limits, options.reader)
         client = s3_of_environment(options.concurrency)
         try:
             with (

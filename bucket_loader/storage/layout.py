@@ -57,6 +57,7 @@ class Sliced:
 
     chunk: Shape
     offset: int
+    why: str = ""  # not linked
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ def _of_contiguous(dataset: Dataset, item: int, link: bool) -> Plan:
     if offset + _reach(shape, piece, item) > end:
         piece = slab(shape, item, _PIECE, divide=True)
         if math.prod(piece) * item < min(_LEAST_PIECE, math.prod(shape) * item):
-            return Sliced(slab(shape, item, _PIECE), offset)
+            why = "it lies at the end of the file, and HSDS would read past that: its extents have no divisors"
+            return Sliced(slab(shape, item, _PIECE), offset, why)
     return Linked(piece, piece, _slabs(shape, piece, item, offset))
 
 

@@ -14,6 +14,7 @@ import h5py
 from ..causes import Trouble
 from ..hdf5 import types
 from ..hdf5.domain import COLLECTIONS
+from ..hdf5.elsewhere import values_elsewhere
 from ..hdf5.file import (
     Dataset,
     Identifier,
@@ -34,6 +35,7 @@ from ..log import printable
 from . import chunks, datatypes, elements, ids, layout
 from .chunks import ChunkWriter, Read, Sizes
 from .layout import Copied, Decoded, Linked, Sliced
+from .oversize import MAX_MEMBERS, SizeLimits, Unwritten, too_large_a_chunk, too_many_members, too_much_unwritten
 from .transfers import Transfers
 
 _TICK = 1e-6  # seconds between two links or attributes: HSDS knows the order of their creation by their times
@@ -60,7 +62,7 @@ class Wish:
     uri: str
     link: bool
     copy: bool
-    max_chunk: int
+    limits: SizeLimits = SizeLimits()
     readers: Sequence[str] = ()  # versions of HSDS
 
 
@@ -90,8 +92,9 @@ class Writer:
 
     def __init__(self, file: h5py.File, wish: Wish, target: Target, transfers: Transfers, read: Read) -> None:
         self._file, self._wish, self._target, self._transfers = file, wish, target, transfers
-        self._chunks = ChunkWriter(transfers, target.bucket, read, wish.max_chunk)
+        self._chunks = ChunkWriter(transfers, target.bucket, read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
+        self._unwritten = Unwritten(file, wish.limits.unwritten)
         self._now = time.time()
         self.written = Written()
 
@@ -101,9 +104,9 @@ class Writer:
         Raises Unholdable for what HSDS cannot hold, Unreadable for what HDF5 cannot read, and the store's errors.
         """
         places = []
-        for item in objects(self._file):
+        for item in objects(self._file, MAX_MEMBERS):
             with reading(item.place):
-                self._expect_known(item)
+                self._expect_holdable(item)
                 letter = _LETTERS[item.kind]
                 root = item.place.parent is None
                 identity = ids.root_id(self._target.root) if root else ids.new_id(letter, self._target.root)
@@ -126,17 +129,30 @@ class Writer:
         self._transfers.wait()
         return self.written
 
-    def _expect_known(self, item: Item) -> None:
+    def _expect_holdable(self, item: Item) -> None:
+        """Raise Unholdable for what HSDS cannot hold of an object, apart from its attributes."""
         if item.kind not in _LETTERS:
             raise Unholdable(f"{item.path} is of {item.kind}, which HSDS does not know")
+        path = item.path
+        if refused := too_many_members(path, item.link_count + h5py.h5a.get_num_attrs(item.id)):
+            raise Unholdable(refused)
         if item.kind == "group":
             for name, link in links(item.id).items():
                 if link[0] == "user-defined":
-                    path = item.place.path_of(name)
-                    raise Unholdable(f"link {path} is user-defined (class {link[1]}): HSDS has no such links")
+                    where = f"link {item.place.path_of(name)}"
+                    raise Unholdable(f"{where} is user-defined (class {link[1]}): HSDS has no such links")
         else:
             tid = item.id.get_type() if item.kind == "dataset" else item.id
-            self._held(tid, f"{item.kind} {item.path}", item.kind == "dataset")
+            self._held(tid, f"{item.kind} {path}", item.kind == "dataset")
+        if item.kind == "dataset":
+            self._unwritten.add(item.id)
+            limits = self._wish.limits
+            if refused := (
+                values_elsewhere(path, item.id)
+                or too_large_a_chunk(path, item.id, limits.chunk)
+                or too_much_unwritten(path, self._unwritten.size, limits.unwritten)
+            ):
+                raise Unholdable(refused)
 
     def _times(self) -> dict[str, float]:
         return {"created": self._now, "lastModified": self._now}
@@ -227,7 +243,7 @@ class Writer:
         self.written.datasets += 1
         tid = source.id.get_type()
         held = self._held(tid, f"dataset {path}", of_dataset=True)
-        plan = layout.plan(source, held, self._wish.link, self._wish.max_chunk)
+        plan = layout.plan(source, held, self._wish.link, self._wish.limits.chunk)
         sizes = Sizes()
         table = self._values(plan, source, held, identity, path, sizes)
         whole, made_with = layout.to_json(plan, self._wish.uri, table)
@@ -254,8 +270,8 @@ class Writer:
     ) -> str | None:
         """Write the values; the id of the chunk table, where there is one."""
         shape = source.shape or ()
-        if self._wish.link and isinstance(plan, Decoded | Sliced | Copied) and _is_worth_a_link(shape, held):
-            why = f"dataset {path} is not linked: " + (plan.why if isinstance(plan, Decoded) else "see its place")
+        if self._wish.link and isinstance(plan, Decoded | Sliced) and _is_worth_a_link(shape, held):
+            why = f"dataset {path} is not linked: {plan.why}"
             if not self._wish.copy:
                 raise Unholdable(why)
             self.written.copied_why = self.written.copied_why or why

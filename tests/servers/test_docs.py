@@ -75,7 +75,7 @@ def plain(line: str) -> str:
 RUNBOOK = list(examples(ROOT / "docs" / "runbook.md"))
 
 
-@pytest.fixture  # for each test its own: what is said of times (a wait of four minutes) must not depend on the other tests
+@pytest.fixture  # for each test its own: a row that waits for four minutes does not wait for the other tests
 def runbook(servers: Servers, request: pytest.FixtureRequest) -> World:
     world = World.make(servers, f"the runbook: {request.node.name}")
     weekend.fill(world.make_inventory(), situation(int(time.time())))

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import time
-from pathlib import Path
-
 import pytest
 
-from bucket_loader.inventory import roots
 from bucket_loader.storage import ids
 from tests import files
-from tests.world import USER, World
+from tests.world import World
 
 pytestmark = pytest.mark.servers
 

@@ -11,12 +11,12 @@ import hdf5plugin
 import numpy as np
 import pytest
 
+from bucket_loader.hdf5.elsewhere import values_elsewhere
 from bucket_loader.hdf5.file import objects
 from bucket_loader.load.linkable import (
     _read_bytes,
     copy_problem,
     link_problem,
-    load_problem,
 )
 
 DATA = np.arange(2000, dtype="i4")
@@ -148,7 +148,7 @@ def test_types_layouts_and_chunks_that_cannot_be_linked(
 ) -> None:
     (line,) = told(make(tmp_path / "a.h5", fill))
     assert line.startswith("dataset /data ") and words in line
-    assert told(tmp_path / "a.h5", load_problem) == []
+    assert told(tmp_path / "a.h5", values_elsewhere) == []
 
 
 def test_chunks_of_a_usual_size_can_be_linked_however_many(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def external(file: h5py.File) -> None:
     ],
 )
 def test_data_in_other_files_is_refused(tmp_path: Path, fill: Callable[[h5py.File], object], words: str) -> None:
-    (line,) = told(make(tmp_path / "a.h5", fill), load_problem)
+    (line,) = told(make(tmp_path / "a.h5", fill), values_elsewhere)
     assert line == f"dataset /data {words}"
 
 

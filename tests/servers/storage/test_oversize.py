@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.unit.load.test_oversize import bomb
+from tests.unit.storage.test_oversize import bomb
 from tests.world import World
 
 

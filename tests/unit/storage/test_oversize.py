@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from bucket_loader.hdf5.file import objects
-from bucket_loader.load import oversize
-from bucket_loader.load.oversize import SizeLimits
 from bucket_loader.load.preflight import Preflight, preflight
+from bucket_loader.storage import oversize
+from bucket_loader.storage.oversize import SizeLimits
 
 pytestmark = pytest.mark.slow
 
