@@ -51,6 +51,8 @@ def s3_of_environment(connections: int) -> S3Client:
     import botocore
     from botocore.config import Config as ClientConfig
 
+    from .boto_data import core_session
+
     settings = json.loads(os.environ.get("FSSPEC_S3") or "{}")
     named = settings.get("client_kwargs", {})
     options = ClientConfig(
@@ -62,7 +64,7 @@ def s3_of_environment(connections: int) -> S3Client:
         response_checksum_validation="when_required",
         **({"signature_version": botocore.UNSIGNED} if settings.get("anon") else {}),
     )
-    return boto3.client(
+    return boto3.session.Session(botocore_session=core_session()).client(
         "s3",
         endpoint_url=settings.get("endpoint_url"),
         region_name=named.get("region_name"),

@@ -20,10 +20,16 @@ from botocore.exceptions import BotoCoreError
 _LOADER = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
+def core_session() -> botocore.session.Session:
+    """The same for boto3, which is not asynchronous."""
+    made = botocore.session.Session()
+    made.register_component("data_loader", _LOADER)
+    return made
+
+
 def _read() -> None:
     """Make a client, for nothing but the files that it reads. It connects to nothing and knows nobody's keys."""
-    session = botocore.session.Session()
-    session.register_component("data_loader", _LOADER)
+    session = core_session()
     # settings that make no client: the child will say so, when it makes one of its own
     with suppress(BotoCoreError, ValueError, OSError):
         session.create_client("s3", "us-east-1", config=Config(signature_version=botocore.UNSIGNED))

@@ -36,7 +36,7 @@ from .limits import apply_limits, end_with_parent
 POSSIBLE = sys.platform == "linux"
 # what the tools import, and not the tools, which read the environment when they are imported; `cli` is what the
 # programs import, which a child does anew: "__main__" would have no effect here in Python 3.11
-_PRELOAD = ["h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
+_PRELOAD = ["boto3", "h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
 _PACKAGE = __package__.partition(".")[0]
 _PRELOAD += [
     f"{_PACKAGE}.{name}"
@@ -46,6 +46,7 @@ _PRELOAD += [
         "load.linkable",
         "children.answering",
         "verify.compare",
+        "storage.write",
         "children.boto_data",
     )
 ]

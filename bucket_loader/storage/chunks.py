@@ -134,7 +134,7 @@ class ChunkWriter:
 
         self._transfers.run(len(body), work)
 
-    def table(self, plan: Linked, shape: Shape, table: str) -> tuple[Shape, Shape]:
+    def table(self, plan: Linked, shape: Shape, table: str, sizes: Sizes) -> tuple[Shape, Shape]:
         """Put the chunk table of a link under an id of its own; its extents and its chunk shape.
 
         It covers whole chunks of the domain. Parts of it without an entry are not there.
@@ -154,6 +154,7 @@ class ChunkWriter:
             inside = tuple((plan.index.places[rows] - homes[first] * np.array(chunk)).T)
             block["offset"][inside] = plan.index.offsets[rows]
             block["size"][inside] = plan.index.sizes[rows]
+            sizes.chunks, sizes.stored = sizes.chunks + 1, sizes.stored + block.nbytes
             self._transfers.put_soon(self._bucket, ids.chunk_key(table, homes[first].tolist()), block.tobytes())
         return dims, chunk
 

@@ -62,7 +62,7 @@ class Wish:
     uri: str
     link: bool
     copy: bool
-    limits: SizeLimits = SizeLimits()
+    limits: SizeLimits = field(default_factory=SizeLimits)
     readers: Sequence[str] = ()  # versions of HSDS
 
 
@@ -297,7 +297,9 @@ class Writer:
     def _chunk_table(self, plan: Linked, shape: layout.Shape) -> str:
         """Write the places of a dataset's chunks as a dataset that no link leads to; its id."""
         identity = ids.new_id("d", self._target.root)
-        dims, chunk = self._chunks.table(plan, shape, identity)
+        sizes = Sizes()
+        dims, chunk = self._chunks.table(plan, shape, identity, sizes)
+        self._note_sizes(identity, sizes, math.prod(dims) * chunks.TABLE_TYPE.itemsize)
         members = (
             types.Member(name="offset", offset=0, type=types.Integer(size=8, order="LE", signed=True)),
             types.Member(name="size", offset=8, type=types.Integer(size=4, order="LE", signed=True)),

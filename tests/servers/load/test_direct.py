@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from pathlib import Path
+
+import h5py
+import h5pyd
+import numpy as np
 import pytest
 
+from bucket_loader.inventory import roots
+from bucket_loader.inventory.claims import open_inventory
+from bucket_loader.inventory.states import State
+from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
+from bucket_loader.storage.target import RIGHTS, Target
+from bucket_loader.watch.leftovers import Leftovers
 from tests import files
-from tests.world import World
+from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture(autouse=True)
-def direct(world: World) -> None:
+def direct(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.servers.s3.env().items():
+        monkeypatch.setenv(name, value)
     world.settings |= {"load_engine": "direct", "tgt_bucket": "target"}
 
 
@@ -31,6 +47,15 @@ def root(world: World, key: str) -> str:
     return ids.digits_of(identity)
 
 
+def only_rights(acl: dict[str, object]) -> dict[str, object]:
+    return {name: acl[name] for name in RIGHTS}
+
+
+def leftovers(world: World) -> Leftovers:
+    config = world.config()
+    return Leftovers(open_inventory(config), Target(Source(config), "target"), config.domains)
+
+
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     world.settings["link_files"] = link
@@ -43,3 +68,173 @@ def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     rows = world.rows()
     assert {key: (row["state"], row["diffresult"]) for key, row in rows.items() if row["state"] != "verified"} == {}
     assert {row["loadengine"] for row in rows.values()} == {"direct"}
+
+
+def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world: World) -> None:
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    inventory = world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    old = root(world, "a.h5")
+    world.put("a.h5", files.GOOD["compressed.h5"])
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", "--replaced_grace=1h")
+    new = root(world, "a.h5")
+    assert new != old and under(world, old) and under(world, new)
+    row = inventory.row(0)
+    assert [one.root for one in roots.parse(row.oldroots)] == [old] and not row.newroot
+    assert row.oldbytes == sum(
+        world.servers.s3.client().head_object(Bucket="target", Key=key)["ContentLength"]
+        for key in under(world, old)
+        if not key.endswith(".info.json")
+    )
+    summary = world.ok("dump_inventory.py", "--summary")
+    assert "of replaced domains wait for their deletion (replaced_grace)" in summary
+    world.ok("watcher.py", "--once")
+    assert under(world, old), "its readers may have it"
+    leftovers(world).delete(now=time.time() + 3700)
+    assert not under(world, old) and under(world, new)
+    row = inventory.row(0)
+    assert (row.oldroots, row.oldbytes, row.cleanup) == ("", 0, 0)
+    world.ok("differ.py", "--drain")
+    assert world.rows()["a.h5"]["state"] == "verified"
+
+
+def test_a_domain_of_hsload_is_replaced_too(world: World) -> None:
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", "--load_engine=hsload")
+    assert world.rows()["a.h5"]["loadengine"] == "hsload"
+    old = root(world, "a.h5")
+    world.put("a.h5", files.GOOD["compressed.h5"])
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    assert root(world, "a.h5") != old and under(world, old)
+    world.put("a.h5", files.GOOD["nan.h5"])
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", "--load_engine=hsload")
+    world.ok("differ.py", "--drain")
+    assert world.rows()["a.h5"]["state"] == "verified"
+
+
+def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        for number in range(800):
+            file[f"group/{number}"] = number
+    world.put("a.h5", path)
+    inventory = world.make_inventory()
+    world.ok("watcher.py", "--once")
+    with world.running("loader.py", "--lease_time=5") as loader:
+        deadline = time.monotonic() + 60
+        while not (written := inventory.row(0).newroot and under(world, inventory.row(0).newroot)):
+            assert time.monotonic() < deadline and loader.poll() is None
+            time.sleep(0.1)
+        os.kill(loader.pid, signal.SIGKILL)
+    left = inventory.row(0).newroot
+    assert written and world.cluster.root_of(f"{world.folder}a.h5") is None, "nobody sees a part"
+    time.sleep(6)
+    world.ok("loader.py", "--drain", "--lease_time=5")
+    row = inventory.row(0)
+    assert [one.root for one in roots.parse(row.oldroots)] == [left]
+    leftovers(world).delete(now=time.time() + 1000)
+    assert not under(world, left) and under(world, root(world, "a.h5"))
+    world.ok("differ.py", "--drain", "--diff_method=verify")
+    assert world.rows()["a.h5"]["state"] == "verified"
+
+
+def test_what_is_refused_leaves_nothing(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "odd.h5"
+    with h5py.File(path, "w") as file:
+        for number in range(50):
+            file[f"data/{number}"] = np.arange(10)
+        file["zzz"] = 1
+        file["zzz"].attrs["to"] = file["data/1"].regionref[2:5]
+    world.put("a.h5", path)
+    inventory = world.make_inventory()
+    world.ok("watcher.py", "--once")
+    before = keys(world)
+    world.ok("loader.py", "--drain")
+    row = inventory.row(0)
+    assert row.state is State.LOAD_FAILED and "attribute to of /zzz has region references" in row.loadreason
+    assert keys(world) <= before and not row.newroot
+
+
+def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
+    world.settings["load_engine"] = "auto"
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    world.put("b.h5", files.GOOD["chunked.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--once")
+    world.ok("loader.py", "--once", "--tgt_bucket=null")
+    assert sorted(row["loadengine"] for row in world.rows().values()) == ["direct", "hsload"]
+
+
+def test_a_root_that_its_domain_shows_is_never_deleted(world: World) -> None:
+    """A worker that had lost its row has published over the one that has it."""
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    inventory = world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain")
+    live = root(world, "a.h5")
+    row = inventory.row(0)
+    assert inventory.forget_roots(row, {"oldroots": roots.join([roots.Replaced(live, 1)]), "cleanup": 1})
+    world.ok("watcher.py", "--once")
+    assert under(world, live)
+    row = inventory.row(0)
+    assert (row.state, row.oldroots) == (State.NEW, "")
+    world.ok("loader.py", "--drain")
+    world.ok("differ.py", "--drain")
+    assert world.rows()["a.h5"]["state"] == "verified"
+
+
+def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
+    found = {}
+    world.cluster.request(
+        "PUT", "/acls/friend", world.folder.rstrip("/"), json_body={"read": True, "update": True, "delete": False}
+    )
+    for engine in ("direct", "hsload"):
+        world.put(f"{engine}.h5", files.GOOD["chunked.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    for public in (True, False):
+        for engine in ("direct", "hsload"):
+            world.ok("loader.py", "--once", f"--load_engine={engine}", f"--public_read={public}")
+            done = next(key for key, row in world.rows().items() if row["state"] == "loaded" and key not in found)
+            acls = world.cluster.json("GET", "/acls", world.folder + done)["acls"]
+            found[done] = public, engine, {acl.pop("userName"): only_rights(acl) for acl in acls}
+        if public:
+            for engine in ("direct", "hsload"):
+                world.put(f"{engine}-2.h5", files.GOOD["chunked.h5"])
+            world.ok("watcher.py", "--once")
+    for public in (True, False):
+        ours, theirs = (
+            next(acls for p, e, acls in found.values() if (p, e) == (public, one)) for one in ("direct", "hsload")
+        )
+        for user in {*ours, *theirs}:
+            assert ours.get(user) == theirs.get(user), user
+        assert ("default" in ours) is public and "friend" in ours
+
+
+def test_a_domain_can_be_changed_through_hsds(world: World) -> None:
+    world.put("a.h5", files.GOOD["compressed.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", "--link_files=false")
+    about = {"endpoint": world.servers.cluster.endpoint, "username": USER, "password": PASSWORD, "use_cache": False}
+    with h5pyd.File(f"{world.folder}a.h5", "a", **about) as domain:
+        domain["data"][3, 5:9] = -1
+        domain["data"].attrs["changed"] = "yes"
+        domain["new"] = np.arange(5)
+        del domain["new"]
+        domain.create_group("more")
+    world.cluster.flush(f"{world.folder}a.h5")
+    world.servers.cluster.dn.kill()
+    world.servers.cluster.restart()
+    expected = np.linspace(0, 1, 6000).reshape(60, 100)
+    expected[3, 5:9] = -1
+    with h5pyd.File(f"{world.folder}a.h5", "r", **about) as domain:
+        np.testing.assert_array_equal(domain["data"][...], expected)
+        assert domain["data"].attrs["changed"] == "yes" and list(domain["more"]) == []
