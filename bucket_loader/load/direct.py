@@ -80,23 +80,26 @@ class DirectLoad(Attempt):
         if row.newroot and self._target.root_of(self._domain) != row.newroot:
             values = self._replaced(row.newroot, ABANDONED_SECONDS)
         root = ids.new_root()
-        self._record(values | {"newroot": root, "cleanup": self._cleanup(ABANDONED_SECONDS)})
+        cleanup = int(time.time() + ABANDONED_SECONDS)
+        self._record({"cleanup": min(cleanup, row.cleanup or cleanup)} | values | {"newroot": root})
         return root
 
     def _replaced(self, root: str, seconds: float) -> dict[str, Any]:
-        """The columns that say of a root that it may go in some time."""
-        row = self._claim.row
-        known = [one for one in roots.parse(row.oldroots) if one.root != root]
-        try:
-            column = roots.join([*known, Replaced(root, int(time.time() + seconds))])
-        except ValueError as error:
-            raise Retry(f"{error}: is there a watcher that deletes them?") from error
-        size = self._target.size_of(root)
-        return {"oldroots": column, "oldbytes": row.oldbytes + size, "cleanup": self._cleanup(seconds)}
+        """The columns that say of a root that it may go in some time.
 
-    def _cleanup(self, seconds: float) -> int:
-        due = int(time.time() + seconds)
-        return min(due, self._claim.row.cleanup or due)
+        Those whose time has come go now; so does the oldest where the row cannot name one more: it was replaced so many
+        times within the grace that only a reader who never looked again can have it.
+        """
+        row, now = self._claim.row, time.time()
+        known = [one for one in roots.parse(row.oldroots) if one.root != root]
+        for one in sorted(known, key=lambda one: one.due)[: max(0, len(known) + 1 - roots.MOST)]:
+            if one.due > now:
+                event(logging.WARNING, "replaced too often: an old version goes early", due=one.due - now)
+            self._target.delete_root(one.root)
+            known.remove(one)
+        kept = [*known, Replaced(root, int(now + seconds))]
+        size = sum(self._target.size_of(one.root) for one in kept)
+        return {"oldroots": roots.join(kept), "oldbytes": size, "cleanup": min(one.due for one in kept)}
 
     def _record(self, values: dict[str, Any]) -> None:
         claim = self._note(self._claim, values)

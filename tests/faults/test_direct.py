@@ -1,0 +1,150 @@
+"""The direct engine under fire: killed at any moment, and replaced under the eyes of its readers."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+import h5py
+import h5pyd
+import numpy as np
+import pytest
+
+from bucket_loader.inventory import roots
+from bucket_loader.inventory.claims import open_inventory
+from bucket_loader.inventory.states import State
+from bucket_loader.s3 import Source
+from bucket_loader.storage import ids
+from bucket_loader.storage.target import Target
+from bucket_loader.watch.leftovers import Leftovers
+from tests.world import PASSWORD, USER, World
+
+pytestmark = pytest.mark.faults
+FILES, SWITCHES, READERS = 200, 20, 2
+
+
+@pytest.fixture(autouse=True)
+def direct(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.servers.s3.env().items():
+        monkeypatch.setenv(name, value)
+    world.settings |= {"load_engine": "direct", "tgt_bucket": "target", "lease_time": 5}
+
+
+def body(number: int, objects: int = 5) -> bytes:
+    """A file all of whose datasets and attributes say the same number."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        for name in range(objects):
+            data = np.full((60, 50), number, "i4")
+            file.create_dataset(f"data{name}", data=data, chunks=(20, 50), compression="gzip")
+            file[f"data{name}"].attrs["number"] = number
+        file.attrs["number"] = number
+    return stream.getvalue()
+
+
+def keys(world: World) -> set[str]:
+    pages = world.servers.s3.client().get_paginator("list_objects_v2").paginate(Bucket="target", Prefix="db/")
+    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
+
+
+@pytest.mark.timeout(900)
+def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World) -> None:
+    before = keys(world)
+    for number in range(FILES):
+        world.put(f"{number:03d}.h5", body(number, objects=20))
+    inventory = world.make_inventory()
+    world.ok("watcher.py", "--once")
+    chance, kills = random.Random(17), 0
+    world.settings |= {"max_attempts": 100, "workers": 2, "link_files": False}
+    while inventory.counts()[State.LOADED] < FILES:
+        with world.running("loader.py", "--drain") as loader:
+            patience = time.monotonic() + 2 + chance.random() * 3  # it takes two seconds to begin
+            while loader.poll() is None and time.monotonic() < patience:
+                time.sleep(0.05)
+            if loader.poll() is None:
+                os.kill(loader.pid, signal.SIGKILL)
+                kills += 1
+        assert kills < FILES, "no progress"
+    named = [one.root for row in inventory.rows() for one in roots.parse(row.oldroots)]
+    live = {row.filename: world.cluster.root_of(world.folder + row.filename) for row in inventory.rows()}
+    assert kills > 3 and named, f"{kills} kills, and no load was caught"
+    config = world.config()
+    leftovers = Leftovers(open_inventory(config), Target(Source(config), "target"), config.domains)
+    deleted = leftovers.delete(now=time.time() + 10_000)
+    assert deleted.roots == len(named)
+    mine = keys(world) - before - {key for key in keys(world) if key.startswith("db/") and inventory_key(world, key)}
+    prefixes = tuple(ids.prefix(ids.digits_of(root)) for root in live.values() if root)
+    assert len(prefixes) == FILES
+    assert [key for key in mine if not key.startswith(prefixes)] == []
+    print(f"{kills} kills, {len(named)} roots left behind and deleted, {deleted.keys} keys")
+
+
+def inventory_key(world: World, key: str) -> bool:
+    root = world.cluster.root_of(world.inventory_domain)
+    return bool(root) and key.startswith(ids.prefix(ids.digits_of(str(root))))
+
+
+@dataclass
+class Seen:
+    """What a reader saw."""
+
+    good: int = 0
+    mixes: list[set[int]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    numbers: set[int] = field(default_factory=set)
+
+
+def read_on(world: World, seen: Seen, over: threading.Event) -> None:
+    """Open a domain and read all of it, again and again."""
+    about = {"endpoint": world.servers.cluster.endpoint, "username": USER, "password": PASSWORD, "use_cache": False}
+    while not over.is_set():
+        try:
+            with h5pyd.File(f"{world.folder}a.h5", "r", **about) as domain:
+                found = {int(domain.attrs["number"])}
+                for name in domain:
+                    found |= set(np.unique(domain[name][...]).tolist()) | {int(domain[name].attrs["number"])}
+        except (OSError, KeyError) as error:
+            seen.errors.append(f"{type(error).__name__}: {error}")
+            continue
+        seen.numbers |= found
+        if len(found) == 1:
+            seen.good += 1
+        else:
+            seen.mixes.append(found)
+
+
+@pytest.mark.timeout(600)
+def test_readers_see_the_old_version_or_the_new_one_and_never_a_mix(world: World) -> None:
+    world.put("a.h5", body(0))
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.settings["link_files"] = False
+    world.ok("loader.py", "--drain")
+    over, all_seen = threading.Event(), [Seen() for _ in range(READERS)]
+    readers = [threading.Thread(target=read_on, args=(world, seen, over)) for seen in all_seen]
+    with world.running("watcher.py"), world.running("loader.py", "--replaced_grace=5"):
+        for reader in readers:
+            reader.start()
+        try:
+            for number in range(1, SWITCHES + 1):
+                old = world.cluster.root_of(f"{world.folder}a.h5")
+                world.put("a.h5", body(number))
+                deadline = time.monotonic() + 60
+                while world.cluster.root_of(f"{world.folder}a.h5") in (old, None):
+                    assert time.monotonic() < deadline, f"version {number} was never seen"
+                    time.sleep(0.1)
+                time.sleep(0.5)
+        finally:
+            over.set()
+            for reader in readers:
+                reader.join()
+    good, errors = sum(seen.good for seen in all_seen), [error for seen in all_seen for error in seen.errors]
+    print(f"{good} good reads, {len(errors)} errors in {SWITCHES} switches: {sorted(set(errors))}")
+    assert [mix for seen in all_seen for mix in seen.mixes] == []
+    assert len(set.union(*(seen.numbers for seen in all_seen))) > SWITCHES / 2
+    assert len(errors) <= 2 * READERS * SWITCHES and good > len(errors)
