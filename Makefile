@@ -7,7 +7,8 @@
 #   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
 #   make faults           what happens when things die    make many      a file of 10,000 objects
 #   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
-#   make bench            against the loop with xargs    make bench-scale    tables of a million rows
+#   make bench            against the loop with xargs    make bench-direct   the direct engine against hsload
+#   make bench-scale      tables of a million rows
 #   make versions         the suites with other versions of HSDS (QUICK=1: the newest, two suites)
 #   make browser          Chromium, for the tests of the report page
 #   make screens          the pictures of the README
@@ -34,10 +35,10 @@ CASE ?=
 # HSDS=1.0.2 POD_HSDS=… : the versions of the cluster's and of the pods' HSDS, for the demo and the tests
 VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(POD_HSDS))
 
-.PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-scale lint lock clean
+.PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
-	@sed -n '2,15s/^# *//p' Makefile
+	@sed -n '2,16s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -114,6 +115,10 @@ e2e: $(READY)
 bench: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
 	@timeout 3000 $(BIN)/python -m bench --write docs
+
+bench-direct: $(READY)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
+	@timeout 3000 $(BIN)/python -m bench --direct --write docs
 
 bench-scale: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock

@@ -1,4 +1,4 @@
-"""`python -m bench` (make bench) and `python -m bench --scale` (make bench-scale): the tables in docs/."""
+"""`python -m bench` (make bench, bench-direct with --direct, bench-scale with --scale): the tables in docs/."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import loads, scale
+from bench import direct, loads, scale
 from bench.page import Section, write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure against named rivals.")
-    parser.add_argument("--scale", action="store_true", help="long tables and big buckets instead of loads")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--scale", action="store_true", help="long tables and big buckets instead of loads")
+    what.add_argument("--direct", action="store_true", help="the direct engine instead of hsload")
     parser.add_argument("--runs", type=int, default=3, help="runs of each measurement; the median counts")
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="with --scale")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the tables and pictures into this folder")
@@ -26,11 +28,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     console.print(f"[bold]{_machine()}[/]")
     sections: list[Section] = []
-    for section in scale.sections(options.rows, console) if options.scale else loads.sections(options.runs, console):
+    name = "scale" if options.scale else "direct" if options.direct else "loads"
+    measured = {
+        "scale": lambda: scale.sections(options.rows, console),
+        "direct": lambda: direct.sections(options.runs, console),
+        "loads": lambda: loads.sections(options.runs, console),
+    }
+    for section in measured[name]():
         console.print(section.table())
         sections.append(section)
         if options.write:
-            write(options.write, "scale" if options.scale else "loads", _machine(), sections)
+            write(options.write, name, _machine(), sections)
     return 0
 
 

@@ -49,7 +49,10 @@ def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def base_domains(verify_servers: VerifyServers, base_file: Path) -> dict[str, str]:
-    return {mode: verify_servers.load(base_file, mode) for mode in ("link", "ingest")}
+    """By hsload, and by the direct engine."""
+    modes = ("link", "ingest")
+    by_hsload = {mode: verify_servers.load(base_file, mode) for mode in modes}
+    return by_hsload | {f"direct {mode}": verify_servers.write(base_file, mode)[0] for mode in modes}
 
 
 @pytest.fixture

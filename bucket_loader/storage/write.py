@@ -183,12 +183,15 @@ class Writer:
 
     def _named_type(self, tid: h5py.h5t.TypeID, path: str) -> dict[str, Any]:
         self.written.types += 1
-        return {"type": datatypes.to_json(self._held(tid, f"named type {path}"))}
+        return {"type": datatypes.to_json(self._held(tid, f"named type {path}")[1])}
 
     # -- types and attributes ------------------------------------------------------------------------------------------
 
-    def _held(self, tid: h5py.h5t.TypeID, what: str, of_dataset: bool = False) -> Type:
-        """The type of an object or attribute as the domain holds it. Raises Unholdable; `what` names what has it."""
+    def _held(self, tid: h5py.h5t.TypeID, what: str, of_dataset: bool = False) -> tuple[Type, Type]:
+        """The type of an object or attribute, in the file and as the domain holds it.
+
+        Raises Unholdable; `what` names what has it.
+        """
         form = types.from_hdf5(tid)
         try:
             dtype = None if form.is_plain else tid.dtype
@@ -197,7 +200,7 @@ class Writer:
         held = datatypes.as_held(form, dtype)
         if problem := datatypes.problem(held, of_dataset, self._wish.readers):
             raise Unholdable(f"{what} has {problem}")
-        return held
+        return form, held
 
     def _type_json(self, tid: h5py.h5t.TypeID, held: Type) -> dict[str, Any]:
         """The JSON of a type, with the id of the named type that it is."""
@@ -211,7 +214,7 @@ class Writer:
         for number, (name, attribute) in enumerate(attributes(obj)):
             what = f"attribute {printable(name)} of {path}"
             tid, shape = attribute.get_type(), shape_of(attribute.get_space())
-            held = self._held(tid, what)
+            form, held = self._held(tid, what)
             made[name] = {
                 "type": self._type_json(tid, held),
                 "shape": _shape_json(shape),
@@ -220,7 +223,7 @@ class Writer:
             }
             if shape is not None and 0 not in shape:
                 try:
-                    values = attribute_values(attribute, types.from_hdf5(tid), shape)
+                    values = attribute_values(attribute, form, shape)
                     made[name] |= elements.to_json(values, held, shape, self._refer)
                 except elements.TooLarge as error:
                     raise Unholdable(f"{what} has {error}") from error
@@ -242,7 +245,7 @@ class Writer:
         """Write the chunks of a dataset; its JSON."""
         self.written.datasets += 1
         tid = source.id.get_type()
-        held = self._held(tid, f"dataset {path}", of_dataset=True)
+        _, held = self._held(tid, f"dataset {path}", of_dataset=True)
         plan = layout.plan(source, held, self._wish.link, self._wish.limits.chunk)
         sizes = Sizes()
         table = self._values(plan, source, held, identity, path, sizes)

@@ -389,7 +389,7 @@ def related(a: str, b: str) -> bool:
     return first == second or second.startswith((first + "/", first + "@"))
 
 
-@pytest.mark.parametrize("mode", ["link", "ingest"])
+@pytest.mark.parametrize("mode", ["link", "ingest", "direct link", "direct ingest"])
 @pytest.mark.parametrize("batch", batches(14), ids=lambda batch: batch[0])
 def test_mutations_are_found_and_named(verify_servers, base_domains, mutant, batch, mode):
     def change(file: h5py.File) -> None:

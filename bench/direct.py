@@ -1,0 +1,179 @@
+"""The direct engine against hsload: the same loader, files and HSDS; and against a plain copy of the bytes."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+from rich.console import Console
+
+from bench.measure import HEAD, Row, in_turns
+from bench.page import Curve, Section
+from bench.stage import Loaded, Stage, many_objects, one_dataset, stage
+from tests.s3_proxy import proxy_before
+
+WORKERS = 2
+LATENCY = 0.02  # seconds of each request, in the second table
+GROUPS = 1000
+
+
+def several_datasets(_: int) -> bytes:
+    """9 groups, 96 datasets in 11 chunks each, gzip and shuffle; 420 MB."""
+    rng = np.random.default_rng(1)
+    with tempfile.NamedTemporaryFile(suffix=".h5") as place:
+        with h5py.File(place.name, "w") as file:
+            for number in range(96):
+                file.require_group(f"group-{number % 9}")
+                data = rng.integers(0, 1 << 20, (11, 150_000), dtype="i4")
+                file.create_dataset(
+                    f"group-{number % 9}/data-{number}",
+                    data=data,
+                    chunks=(1, 150_000),
+                    compression="gzip",
+                    compression_opts=1,
+                    shuffle=True,
+                )
+        return Path(place.name).read_bytes()
+
+
+def small_chunks(_: int) -> bytes:
+    """100,000 chunks of 1 KB."""
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        data = np.arange(100_000 * 256, dtype="f4")
+        file.create_dataset("data", data=data, chunks=(256,), compression="gzip", compression_opts=1, shuffle=True)
+    return body.getvalue()
+
+
+def groups(count: int) -> bytes:
+    """Groups with 3 attributes each."""
+    body = io.BytesIO()
+    with h5py.File(body, "w") as file:
+        for number in range(count):
+            group = file.create_group(f"group-{number:05d}")
+            for name in "abc":
+                group.attrs[name] = float(number)
+    return body.getvalue()
+
+
+@dataclass(frozen=True)
+class Work:
+    """Files of a kind; `goals` for link and ingest, `alone` where hsload would take too long to be waited for."""
+
+    what: str
+    count: int
+    make: Callable[[int], bytes]
+    goals: tuple[float, float]
+    runs: int = 3
+    alone: bool = False
+
+
+WORKS = (
+    Work("files with one dataset, 2 workers", 40, one_dataset, (8, 8)),
+    Work("files with 49 objects, 2 workers", 4, many_objects, (10, 10)),
+    Work("a file of 105 objects in 1,056 chunks", 1, several_datasets, (15, 12), runs=2),
+    Work(f"a file of {GROUPS:,} groups with {3 * GROUPS:,} attributes", 1, lambda _: groups(GROUPS), (25, 25), runs=1),
+    Work("a file of 100,000 chunks of 1 KB", 1, small_chunks, (0, 0), alone=True),
+)
+
+
+def sections(runs: int, console: Console) -> Iterator[Section]:
+    with stage() as made:
+        yield _against_hsload(made, runs, console, "Direct against hsload", "")
+        yield _against_copy(made, runs, console)
+        yield _workers(made, runs, console)
+        with proxy_before(made.s3.endpoint) as (proxy, endpoint):
+            proxy.delay = staticmethod(lambda method, path: LATENCY)
+            text = f"With {LATENCY * 1000:.0f} ms more for each request that a loader or its children make of S3."
+            title = "Direct against hsload, far from the bucket"
+            yield _against_hsload(made, 1, console, title, text, WORKS[:2], aws_s3_gateway=endpoint)
+
+
+def _load(
+    made: Stage, engine: str, bucket: str, count: int, link: bool, workers: int = WORKERS, **settings: object
+) -> Loaded:
+    about = {"load_engine": engine, "tgt_bucket": "target"} | settings
+    return made.load_all(bucket, count, link, workers, **about)
+
+
+def _against_hsload(
+    made: Stage,
+    runs: int,
+    console: Console,
+    title: str,
+    text: str,
+    works: tuple[Work, ...] = WORKS,
+    **settings: object,
+) -> Section:
+    rows = []
+    for number, work in enumerate(works):
+        bodies = {f"{place}.h5": work.make(place) for place in range(work.count)}
+        name = f"direct-{number}-{'far' if settings else 'near'}"
+        bucket = made.bucket(name, bodies)
+        for link, goal in zip((True, False), work.goals, strict=True):
+            what = f"{work.what}, {'link' if link else 'ingest'}"
+            console.print(what)
+            row = Row(what, "hsload", "files/s", goal=goal or None)
+
+            def rate(engine: str, bucket: str = bucket, work: Work = work, link: bool = link) -> float:
+                return work.count / _load(made, engine, bucket, work.count, link, **settings).seconds
+
+            if work.alone:
+                row.ours = [rate("direct") for _ in range(runs)]
+                rows.append([what, "", f"{1 / max(row.ours):.3g} s", "", "", "seconds", ""])
+            else:
+                rows.append(
+                    in_turns(row, partial(rate, "direct"), partial(rate, "hsload"), min(runs, work.runs)).cells()
+                )
+    return Section(title, HEAD, rows, text)
+
+
+def _against_copy(made: Stage, runs: int, console: Console) -> Section:
+    """Ingest against a copy of the same bytes by boto3, in ranges as large as the engine's, with as many threads."""
+    console.print("a plain copy of the bytes")
+    body = several_datasets(0)
+    bucket = made.bucket("direct-copy", {"0.h5": body})
+    client, part = made.s3.client(), 8 << 20
+
+    def copy() -> float:
+        began = time.monotonic()
+
+        def one(first: int) -> None:
+            asked = f"bytes={first}-{min(first + part, len(body)) - 1}"
+            piece = client.get_object(Bucket=bucket, Key="0.h5", Range=asked)["Body"].read()
+            client.put_object(Bucket="target", Key=f"copy/{first}", Body=piece)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(one, range(0, len(body), part)))
+        return len(body) / 1e6 / (time.monotonic() - began)
+
+    def ours() -> float:
+        return len(body) / 1e6 / _load(made, "direct", bucket, 1, link=False).seconds
+
+    row = Row("a file of 105 objects in 1,056 chunks, ingest", "boto3, the bytes alone", "MB/s", goal=0.7)
+    text = f"{len(body) / 1e6:,.0f} MB. The whole load, from the claim of its row to its finish."
+    return Section("Ingest against a copy", HEAD, [in_turns(row, ours, copy, runs).cells()], text)
+
+
+def _workers(made: Stage, runs: int, console: Console) -> Section:
+    console.print("workers")
+    count = 60
+    bucket = made.bucket("direct-workers", {f"{number}.h5": one_dataset(number) for number in range(count)})
+    rates = {
+        workers: max(
+            count / _load(made, "direct", bucket, count, link=True, workers=workers).seconds for _ in range(runs)
+        )
+        for workers in (1, 2, 4)
+    }
+    rows = [[str(workers), f"{rate:.3g}", f"{rate / rates[1]:.2f}"] for workers, rate in rates.items()]
+    curve = Curve("direct-workers", "workers", "files/s", {"link": ([*map(float, rates)], [*rates.values()])})
+    text = "Link, one dataset; the best of the runs. The machine's cores, which S3 and HSDS share, are full with two."
+    return Section("Workers of one pod, direct", ["workers", "files/s", "against one"], rows, text, [curve])
