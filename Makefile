@@ -1,6 +1,7 @@
 # Needs python3 (3.10+), make and a shell; everything else goes into .venv, from requirements.lock.
 #   make demo             the whole job on this machine, with sample files
 #   make demo FILES=DIR   the same with your own HDF5 files    make demo HSDS=1.0.2    with this as the cluster's HSDS
+#   make demo ENGINE=direct   without hsload
 #   make quick            tests that need no server, in seconds
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
@@ -38,7 +39,7 @@ VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(PO
 .PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
-	@sed -n '2,16s/^# *//p' Makefile
+	@sed -n '2,17s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -62,7 +63,7 @@ $(READY): requirements.lock pyproject.toml $(HSDS_LOCKS) tests/readers/requireme
 
 demo: $(READY)
 	@$(BIN)/python -m bucket_loader.local.demo $(if $(HSDS),--hsds $(HSDS)) $(if $(POD_HSDS),--pod-hsds $(POD_HSDS)) \
-		$(if $(FILES),"$(FILES)")
+		$(if $(ENGINE),--engine $(ENGINE)) $(if $(FILES),"$(FILES)")
 
 # what needs no server and no second, for who edits
 quick: $(READY)

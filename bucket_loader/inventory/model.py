@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -152,6 +152,7 @@ class Outcome:
     engine: str = ""
     source: SourceObject | None = None
     wait: float = 0.0  # seconds until the row may be claimed again
+    traffic: Mapping[str, int] = field(default_factory=dict)  # with S3, for the metrics (`storage.transfers.Traffic`)
 
 
 def key_digest(key: str) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from ..children.tool import Children
 from ..config import Config
 from ..errors import CalledOff, Refused
@@ -50,7 +53,7 @@ class Attempt:
         if not self._keep_going():
             raise CalledOff
 
-    def _finish(self, source: SourceObject, mode: str) -> Outcome:
+    def _finish(self, source: SourceObject, mode: str, traffic: Mapping[str, int] = MappingProxyType({})) -> Outcome:
         if self._servers.source.head(self._key) != source:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")
-        return Outcome(State.LOADED, 0, mode=mode, engine=self.engine, source=source)
+        return Outcome(State.LOADED, 0, mode=mode, engine=self.engine, source=source, traffic=traffic)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..pod.servers import Servers
 from ..s3 import SourceError
 from ..storage import ids
 from ..storage.target import Domain, Target
+from ..storage.transfers import Traffic
 from . import steps
 from .attempt import Attempt
 
@@ -62,14 +63,16 @@ class DirectLoad(Attempt):
         try:
             try:
                 with timed("write"):
-                    mode = self._write(root)
+                    written = self._write(root)
             finally:
                 self._release_slot()
             with timed("publish"):
                 self._publish(root)
         except AttemptFailed as failure:
             raise self._clean_up(failure, root) from None
-        return self._finish(source, mode)
+        link = self._config.link_files and (written["linked"] or not written["copied"])
+        traffic = {name: written[name] for name in vars(Traffic())}
+        return self._finish(source, "link" if link else "ingest", traffic)
 
     # -- roots ---------------------------------------------------------------------------------------------------------
 
@@ -109,13 +112,13 @@ class DirectLoad(Attempt):
 
     # -- write ---------------------------------------------------------------------------------------------------------
 
-    def _write(self, root: str) -> str:
-        """Write the objects of the file; the mode that it was."""
+    def _write(self, root: str) -> Mapping[str, Any]:
+        """Write the objects of the file; what was written (`storage.write.Written`), and `Traffic`."""
         written = steps.write(self._children, self._key, root, self._target.bucket, self._readers())
         event(logging.DEBUG, "written", **{name: value or None for name, value in written.items()})
         if self._config.link_files and written["copied_why"]:
             event(logging.INFO, "not all is linked", copied=written["copied"], reason=written["copied_why"])
-        return "link" if (self._config.link_files and written["linked"]) or not written["copied"] else "ingest"
+        return written
 
     def _readers(self) -> list[str]:
         """The versions of HSDS that will read the domain."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import get_args
 
 import h5py
 import numpy as np
@@ -24,6 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .. import progress
+from ..config import Config
 from ..hsds import Hsds
 from ..inventory.claims import Inventory
 from ..inventory.states import State
@@ -152,10 +154,10 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str) -> int:
+def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str, engine: str) -> int:
     """Do the whole job and show it; the exit status is 0 when every file is verified.
 
-    `cluster_hsds` and `pod_hsds` are versions.
+    `cluster_hsds` and `pod_hsds` are versions, `engine` is a `load_engine`.
     """
     began = time.monotonic()
     password = secrets.token_urlsafe(12)
@@ -187,7 +189,7 @@ def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str) 
             return 2
         hsds = Hsds(cluster.endpoint, USER, password)
         hsds.make_folders(FOLDER)
-        pods = Pods(folder, environment(folder, s3, cluster, pod, password))
+        pods = Pods(folder, environment(folder, s3, cluster, pod, password) | {"LOAD_ENGINE": engine})
         console.print(pods.call("make_inventory.py").stdout.splitlines()[0])
         stack.callback(pods.stop)
         pods.start("watcher.py", "watcher")
@@ -202,8 +204,8 @@ def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str) 
         console.print(summary_table(summary, INVENTORY))
         for row in inventory.rows():
             reason = row.loadreason if row.state is State.LOAD_FAILED else row.diffresult
-            took = f"load {duration(row.loaddone - row.loadstart)}"
-            line = f"  {row.state.label:<13} {row.filename:<36} {took:<9} {row.loadpodname}  {reason}"
+            took = f"{row.loadengine} {duration(row.loaddone - row.loadstart)}"
+            line = f"  {row.state.label:<13} {row.filename:<36} {took:<10} {row.loadpodname}  {reason}"
             console.print(printable(line), markup=False, soft_wrap=True)
     verified = summary.counts[State.VERIFIED]
     good = verified == summary.rows
@@ -237,7 +239,7 @@ def _config(folder: Path) -> Path:
     place.mkdir()
     (place / "config.yml").write_text(
         f"src_bucket: source\nsrc_suffix: null\ntgt_folder: {FOLDER}\ninventory_domain: {INVENTORY}\n"
-        "watchdog_sleep_time: 2\nretry_pause: 5\n"
+        "tgt_bucket: target\nwatchdog_sleep_time: 2\nretry_pause: 5\n"
     )
     return place
 
@@ -276,6 +278,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(
             f"--{of}", choices=HSDS_VERSIONS, default=OWN_HSDS, help=f"the version of the {what} (default: {OWN_HSDS})"
         )
+    engines = get_args(Config.model_fields["load_engine"].annotation)
+    parser.add_argument("--engine", choices=engines, default="hsload", help="load_engine (default: hsload)")
     options = parser.parse_args(argv)
     console = Console()
     if options.files is not None and not options.files.is_dir():
@@ -283,7 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         with terminable():
-            return run(options.files, console, options.hsds, options.pod_hsds)
+            return run(options.files, console, options.hsds, options.pod_hsds, options.engine)
     except ServerFailed as error:
         print(f"make demo: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,8 @@ importing this module. What has not been counted yet is not shown: an autoscaler
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
@@ -65,6 +67,12 @@ class WorkerMetrics(Metrics):
         )
         self._running = self._gauge("files_in_work", "Rows that this pod holds.", "work")
         self._away = self._counter("away_total", "Turns of a worker that ended because a server was away.")
+        self._requests = self._counter("store_requests_total", "Requests of direct loads for objects of S3.", "method")
+        self._moved = self._counter("store_bytes_total", "Bytes of these requests.", "method")
+        self._retries = self._counter("store_retries_total", "Requests that were made again.")
+        for method in ("get", "put"):
+            self._requests.labels(method)
+            self._moved.labels(method)
         for work in (LOAD, CHECK):  # a counter that is there from the start has a rate from its first event on
             for metric in (self._attempts, self._bytes, self._seconds, self._running):
                 metric.labels(work.name)
@@ -82,6 +90,12 @@ class WorkerMetrics(Metrics):
             self._seconds.labels(work.name).observe(seconds)
         if ending is AttemptEnd.DONE:
             self._bytes.labels(work.name).inc(size)
+
+    def transferred(self, traffic: Mapping[str, int]) -> None:
+        for method, count, size in (("put", "puts", "put_bytes"), ("get", "gets", "got_bytes")):
+            self._requests.labels(method).inc(traffic.get(count, 0))
+            self._moved.labels(method).inc(traffic.get(size, 0))
+        self._retries.inc(traffic.get("retries", 0))
 
     def away(self) -> None:
         self._away.inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 from ..inventory.states import Work
@@ -32,6 +33,9 @@ class Observer:
 
     def ends(self, work: Work, ending: AttemptEnd, seconds: float, size: int) -> None:
         """A claimed row's attempt is over: after how many seconds, with a source of how many bytes."""
+
+    def transferred(self, traffic: Mapping[str, int]) -> None:
+        """A load has made so many requests of S3 by itself: `puts`, `gets`, `put_bytes`, `got_bytes`, `retries`."""
 
     def away(self) -> None:
         """A server is away; the worker will try again after a pause."""

@@ -164,6 +164,7 @@ class Worker:
         except (HsdsError, SourceError, InventoryError) as error:
             self._give_back(claim, "given back", started)
             return self._away(f"{claim.work.name} waits", error)
+        self._observer.transferred(outcome.traffic)
         self._report(claim, outcome, state, time.monotonic() - started)
         return Step.WORKED
 
