@@ -65,7 +65,16 @@ class LoadJob:
                 if config.load_engine == "direct" or refused.limited:
                     raise
                 event(logging.INFO, "load goes on", engine="hsload", reason=refused.reason)
+                return self._second_try(_Load(*about, release_slot), refused)
         return _Load(*about, release_slot).run()
+
+    def _second_try(self, load: _Load, refused: Refused) -> Outcome:
+        """What hsload makes of a file that the direct engine refused. Raises both reasons where it refuses it, too."""
+        try:
+            return load.run()
+        except Refused as again:
+            again.reason = f"{refused.reason}; hsload: {again.reason}"
+            raise
 
 
 def _nothing() -> None:

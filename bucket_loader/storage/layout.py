@@ -22,7 +22,6 @@ _PIECE = 4 << 20
 _LEAST_PIECE = 64 << 10  # of a contiguous dataset whose extents have few divisors
 # HSDS names all chunks of the file that make one of its own in a request line of 8,190 bytes
 _MOST_MERGED = 128
-_MOST_SMALL = 2_000  # small chunks that are linked one by one: HSDS visits each by itself
 _VARIABLE_ELEMENTS = 1 << 16
 
 Shape = tuple[int, ...]
@@ -132,23 +131,10 @@ def _of_chunked(dataset: Dataset, item: int, link: bool, max_chunk: int) -> Plan
         if few or size >= SMALL_CHUNK:
             return Linked(chunk, chunk, index, names, level)
         whole = merged(chunk, shape, item, _MOST_MERGED)
-        if _all_begun(index, chunk, whole, shape):
-            return Linked(whole, chunk, index, names, level)
-        if len(index) <= _MOST_SMALL:
-            return Linked(chunk, chunk, index, names, level)
-        why = f"its chunks have {size:,} bytes, and not all were written"
+        return Linked(whole, chunk, index, names, level)
     elif (few or size >= SMALL_CHUNK) and size <= max(LARGE_CHUNK, max_chunk // 4):
         return Copied(chunk, index, names, level)
     return _decoded(dataset, item, why or f"its chunks have {size:,} bytes", max_chunk, index)
-
-
-def _all_begun(index: ChunkIndex, part: Shape, whole: Shape, shape: Shape) -> bool:
-    """Whether of each chunk of a domain that is made of several of the file one at least was written.
-
-    HSDS fails at one of which none was.
-    """
-    count = math.prod(-(-extent // size) for extent, size in zip(shape, whole, strict=True))
-    return len(np.unique(index.places // (np.array(whole) // np.array(part)), axis=0)) == count
 
 
 def _of_contiguous(dataset: Dataset, item: int, link: bool) -> Plan:
