@@ -35,8 +35,8 @@ def write(children: Children, key: str, root: str, bucket: str, readers: Sequenc
     options += [f"--concurrency={config.s3_concurrency}", *(f"--reader={version}" for version in readers)]
     if config.link_files:
         options.append("--link" if config.link_fallback == "ingest" else "--only-link")
-    whole = not config.link_files
-    return children.ask("storage", [*options, children.tools.source.url(key), root], whole_file=whole).content
+    options.append(f"--block={config.s3_block_size if config.link_files else config.s3_data_block_size}")
+    return children.ask("storage", [*options, children.tools.source.url(key), root]).content
 
 
 def diagnose(children: Children, key: str) -> str:

@@ -10,14 +10,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import botocore.exceptions
 
-from ..causes import Trouble
+from ..causes import Trouble, cause_of
 from ..children.answer import Answer
-from ..children.answering import answered, child_parser, open_source, s3_of_environment
+from ..children.answering import answered, child_parser, s3_of_environment
 from .oversize import SizeLimits
+from .source import LocalFile, S3Object, opened
 from .transfers import Transfers
 from .write import Target, Wish, Writer
 
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reader", action="append", default=[], metavar="VERSION", help="of HSDS that is to read it")
     parser.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
     parser.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
+    parser.add_argument("--block", type=int, default=256 << 10, metavar="BYTES", help="unit of reads by HDF5")
     parser.add_argument("--concurrency", type=int, default=16, metavar="N", help="requests of the store at once")
     parser.add_argument("--in-flight", type=int, default=64 << 20, metavar="BYTES", help="held at once")
     options = parser.parse_args(arguments)
@@ -40,20 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limits = SizeLimits(options.max_chunk, options.max_unwritten)
         link = options.link or options.only_link
         wish = Wish(options.source, link, not options.only_link, limits, options.reader)
-        client = s3_of_environment(options.concurrency)
-        try:
-            with (
-                open_source(options.source) as file,
-                Transfers(client, options.concurrency, options.in_flight) as transfers,
-            ):
-                writer = Writer(
-                    file, wish, Target(options.bucket, options.root), transfers, _reader(options.source, transfers)
-                )
-                written = writer.write()
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
-            raise Trouble(f"the store refuses or does not answer: {error}", "away") from error
-        traffic = asdict(transfers.traffic)
-        return Answer("done", content=written.counts() | traffic)
+        with Transfers(s3_of_environment(options.concurrency), options.concurrency, options.in_flight) as transfers:
+            try:
+                source = _source(options.source, transfers, options.block if link else 4 * options.block)
+                with opened(options.source, source, options.block) as file:
+                    target = Target(options.bucket, options.root)
+                    written = Writer(file, wish, target, transfers, source.read).write()
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+                raise _refusal(error, options.bucket) from error
+        return Answer("done", content=written.counts() | asdict(transfers.traffic))
 
     answer = answered(options.answer, write)
     if answer.verdict == "done" and not options.answer:
@@ -61,21 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if answer.verdict == "done" else 2
 
 
-def _reader(source: str, transfers: Transfers):  # type: ignore[no-untyped-def]
-    """What gives bytes of the source: from the store, or from a local file."""
-    if source.startswith("s3://"):
-        bucket, _, key = source.removeprefix("s3://").partition("/")
-        return lambda first, size: transfers.get(bucket, key, first, size)
+def _source(name: str, transfers: Transfers, first: int) -> S3Object | LocalFile:
+    """The source, of which the first bytes are read with one request."""
+    if not name.startswith("s3://"):
+        return LocalFile(name)
+    bucket, _, key = name.removeprefix("s3://").partition("/")
+    try:
+        return S3Object(transfers, bucket, key, first)
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        raise Trouble(f"{name} cannot be read: {error}", cause_of(error)) from error
 
-    def read(first: int, size: int) -> bytes:
-        with Path(source).open("rb") as stream:
-            stream.seek(first)
-            data = stream.read(size)
-        if len(data) != size:
-            raise OSError(f"{source} has {len(data)} bytes at {first} where its index says {size}")
-        return data
 
-    return read
+def _refusal(error: Exception, bucket: str) -> Trouble:
+    """What a store that failed, or refused, is to a file: as a rule it is not the file's fault."""
+    return Trouble(
+        f"bucket {bucket} does not take what is written: {error}", "busy" if cause_of(error) == "busy" else "away"
+    )
 
 
 if __name__ == "__main__":

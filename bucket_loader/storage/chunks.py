@@ -17,7 +17,6 @@ from .elements import Refer
 from .layout import Copied, Decoded, Linked, Shape, Sliced
 from .transfers import Transfers
 
-INLINE_CHUNKS = 30  # links of a dataset that are kept in its JSON; more are a table
 _RUN = 8 << 20  # bytes of neighbouring chunks that are read with one request
 _GAP = 64 << 10  # bytes between two chunks that are read and thrown away, rather than ask twice
 _TABLE_CHUNK = 4 << 20

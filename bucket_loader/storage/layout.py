@@ -15,6 +15,7 @@ from . import chunk_index
 from .chunk_index import ChunkIndex, Integers
 from .datatypes import same_bytes
 
+INLINE_CHUNKS = 30  # links of a dataset that are kept in its JSON; more are a table
 SMALL_CHUNK = 128 << 10  # a chunk below that costs more for its request than for its bytes
 LARGE_CHUNK = 32 << 20
 _MERGED = 1 << 20
@@ -128,7 +129,7 @@ def _of_chunked(dataset: Dataset, item: int, link: bool, max_chunk: int) -> Plan
     if why:
         pass
     elif link:
-        if few or size >= SMALL_CHUNK:
+        if len(index) <= INLINE_CHUNKS or size >= SMALL_CHUNK:
             return Linked(chunk, chunk, index, names, level)
         whole = merged(chunk, shape, item, _MOST_MERGED)
         return Linked(whole, chunk, index, names, level)

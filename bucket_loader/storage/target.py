@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RIGHTS = ("create", "read", "update", "delete", "readACL", "updateACL")
+ACLS_SECONDS = 60.0
 _EVERYTHING = dict.fromkeys(RIGHTS, True)
 _READING = dict.fromkeys(RIGHTS, False) | {"read": True, "readACL": True}
 _GONE = {"404", "NoSuchKey", "NotFound"}
@@ -52,6 +53,7 @@ class Target:
 
     def __init__(self, source: Source, bucket: str) -> None:
         self._source, self.bucket = source, bucket
+        self._acls: dict[str, tuple[dict[str, dict[str, bool]], float]] = {}  # by folder, and when it was asked for
 
     @property
     def _client(self) -> S3Client:
@@ -63,8 +65,12 @@ class Target:
         return ids.digits_of(str(identity)) if identity else None
 
     def acls_of(self, folder: str) -> dict[str, dict[str, bool]]:
-        """The rights of a folder, or of a domain, by user; {} where there is none."""
-        return dict((self._read(ids.domain_key(folder)) or {}).get("acls", {}))
+        """The rights of a folder as they were in the last minute, by user; {} where there is none."""
+        acls, asked = self._acls.get(folder, ({}, 0.0))
+        if not asked or time.monotonic() - asked > ACLS_SECONDS:
+            acls = dict((self._read(ids.domain_key(folder)) or {}).get("acls", {}))
+            self._acls[folder] = acls, time.monotonic()
+        return acls
 
     def publish(self, path: str, domain: Domain) -> None:
         """Make a root a domain, or the root of one that is there."""

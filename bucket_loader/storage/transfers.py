@@ -85,14 +85,27 @@ class Transfers:
             self.traffic.put_bytes += len(body)
             self.traffic.retries += answer["ResponseMetadata"].get("RetryAttempts", 0)
 
-    def get(self, bucket: str, key: str, first: int, size: int) -> bytes:
-        """`size` bytes of an object from `first` on. Raises OSError where there are fewer, and botocore's errors."""
-        answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={first}-{first + size - 1}")
-        body = answer["Body"].read()
+    def get(self, bucket: str, key: str, first: int, size: int, etag: str = "") -> bytes:
+        """`size` bytes of an object from `first` on, of the version with this ETag.
+
+        Raises OSError where there are fewer, and botocore's errors.
+        """
+        body, _, _ = self._get(bucket, key, first, size, etag)
         if len(body) != size:
             raise OSError(f"s3://{bucket}/{key} has {len(body)} bytes at {first} where its index says {size}")
+        return body
+
+    def get_begin(self, bucket: str, key: str, size: int) -> tuple[bytes, int, str]:
+        """The first `size` bytes of an object, or all; how many it has; its ETag, where the store tells one."""
+        return self._get(bucket, key, 0, size, "")
+
+    def _get(self, bucket: str, key: str, first: int, size: int, etag: str) -> tuple[bytes, int, str]:
+        about = {"IfMatch": etag} if etag else {}
+        answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={first}-{first + size - 1}", **about)  # type: ignore[arg-type]
+        body = answer["Body"].read()
         with self._changed:
             self.traffic.gets += 1
-            self.traffic.got_bytes += size
+            self.traffic.got_bytes += len(body)
             self.traffic.retries += answer["ResponseMetadata"].get("RetryAttempts", 0)
-        return body
+        total = answer.get("ContentRange", "").rpartition("/")[2]
+        return body, int(total) if total.isdigit() else len(body), answer.get("ETag", "")

@@ -282,7 +282,7 @@ class Writer:
             case Linked():
                 self.written.linked += 1
                 sizes.linked_chunks, sizes.linked = len(plan.index), int(plan.index.sizes.sum())
-                if len(plan.index) > chunks.INLINE_CHUNKS or plan.part != plan.chunk:
+                if len(plan.index) > layout.INLINE_CHUNKS or plan.part != plan.chunk:
                     return self._chunk_table(plan, shape)
                 return None
             case Copied():

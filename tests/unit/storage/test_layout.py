@@ -52,7 +52,7 @@ def test_the_best_way(tmp_path: Path, fill: Callable[[h5py.File], object], linke
     assert type(planned(tmp_path / "a.h5", fill, link=False)) is copied
 
 
-def test_small_chunks_are_linked_some_at_a_time(tmp_path: Path) -> None:
+def test_many_small_chunks_are_linked_some_at_a_time(tmp_path: Path) -> None:
     plan = planned(tmp_path / "a.h5", chunks((10, 10)), link=True)
     assert isinstance(plan, Linked) and plan.part == (10, 10)
     assert np.prod(plan.chunk) // 100 <= 128 and plan.chunk[1] % 10 == 0
