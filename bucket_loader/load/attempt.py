@@ -53,6 +53,10 @@ class Attempt:
         if not self._keep_going():
             raise CalledOff
 
+    def _readers(self) -> list[str]:
+        """The versions of HSDS that will read the domain."""
+        return sorted({self._servers.version_of(hsds) for hsds in self._servers.endpoints()})
+
     def _finish(self, source: SourceObject, mode: str, traffic: Mapping[str, int] = MappingProxyType({})) -> Outcome:
         if self._servers.source.head(self._key) != source:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")

@@ -120,10 +120,6 @@ class DirectLoad(Attempt):
             event(logging.INFO, "not all is linked", copied=written["copied"], reason=written["copied_why"])
         return written
 
-    def _readers(self) -> list[str]:
-        """The versions of HSDS that will read the domain."""
-        return sorted({self._servers.version_of(hsds) for hsds in self._servers.endpoints()})
-
     # -- publish -------------------------------------------------------------------------------------------------------
 
     def _publish(self, root: str) -> None:

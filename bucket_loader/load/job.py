@@ -127,7 +127,7 @@ class _Load(Attempt):
     def _preflight(self) -> Preflight:
         mode = Mode.LINK if self._config.link_files else Mode.INGEST
         with timed("look"):
-            return steps.preflight(self._children, self._key, mode)
+            return steps.preflight(self._children, self._key, mode, self._readers())
 
     # -- load --------------------------------------------------------------------------------------------------------
 

@@ -18,9 +18,11 @@ import h5py
 
 from ..children.answer import Answer
 from ..children.answering import answered, child_parser, open_source
+from ..hdf5 import types
 from ..hdf5.elsewhere import values_elsewhere
 from ..hdf5.file import Item, attribute_names, attributes, decode, objects, reading
 from ..log import clear_line, printable
+from ..storage.datatypes import unread_by
 from ..storage.oversize import (
     MAX_DEPTH,
     MAX_MEMBERS,
@@ -73,8 +75,13 @@ class Preflight:
         return cls(**{**fields, "counts": Counts(**fields["counts"])})
 
 
-def preflight(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLimits()) -> Preflight:  # noqa: B008 - frozen
-    """Walk through a file's objects; reads their headers and no values.
+def preflight(
+    file: h5py.File,
+    linked: bool = True,
+    limits: SizeLimits = SizeLimits(),  # noqa: B008 - frozen
+    readers: Sequence[str] = (),
+) -> Preflight:
+    """Walk through a file's objects; reads their headers and no values. `readers`: versions of HSDS, for its domain.
 
     Without `linked`, it does not read where each chunk lies, and tells no link_problem. What is refused is walked no
     further: it may have been made to be endless.
@@ -100,6 +107,7 @@ def preflight(file: h5py.File, linked: bool = True, limits: SizeLimits = SizeLim
                 unwritten.add(item.id)
                 refused = (
                     values_elsewhere(path, item.id)
+                    or _unread(path, item.id, readers)
                     or too_large_a_chunk(path, item.id, limits.chunk)
                     or too_much_unwritten(path, unwritten.size, limits.unwritten)
                 )
@@ -126,6 +134,12 @@ def _turned(item: Item) -> str:
     return next(filter(None, told_of), "")
 
 
+def _unread(path: str, dataset: h5py.h5d.DatasetID, readers: Sequence[str]) -> str:
+    """Why one of the versions of HSDS that are to read a dataset could not; an empty text when all can."""
+    problem = unread_by(types.from_hdf5(dataset.get_type()), readers)
+    return f"dataset {path} has {problem}" if problem else ""
+
+
 def _unnameable(item: Item) -> str:
     """Why the names of an object's attributes or links could not be written; an empty text when they can."""
     if item.place.depth > MAX_DEPTH:
@@ -147,12 +161,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--copied", action="store_true", help="links are not wanted: do not look at each chunk's place")
     parser.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
     parser.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
+    parser.add_argument("--reader", action="append", default=[], metavar="VERSION", help="of HSDS that is to read it")
     options = parser.parse_args(arguments)
     limits = SizeLimits(options.max_chunk, options.max_unwritten)
 
     def find() -> Answer:
         with open_source(options.source) as file:
-            return Answer("done", content=preflight(file, not options.copied, limits).to_json())
+            return Answer("done", content=preflight(file, not options.copied, limits, options.reader).to_json())
 
     answer = answered(options.answer, find)
     if answer.verdict == "done" and not options.answer:

@@ -15,11 +15,15 @@ from .preflight import Preflight
 DIAGNOSE_SECONDS = 300.0
 
 
-def preflight(children: Children, key: str, mode: Mode) -> Preflight:
-    """What a load in a mode has to know of an object. Raises CalledOff, Refused, Retry."""
+def preflight(children: Children, key: str, mode: Mode, readers: Sequence[str] = ()) -> Preflight:
+    """What a load in a mode has to know of an object that these versions of HSDS are to read.
+
+    Raises CalledOff, Refused, Retry.
+    """
     config = children.tools.config
     limits = [f"--max-chunk={config.max_chunk_size}", f"--max-unwritten={config.max_unwritten_size}"]
     copied = [] if mode is Mode.LINK else ["--copied"]
+    copied += [f"--reader={version}" for version in readers]
     answer = children.ask("load.preflight", [*limits, *copied, children.tools.source.url(key)])
     return Preflight.from_json(answer.content)
 

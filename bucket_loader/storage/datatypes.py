@@ -23,14 +23,18 @@ def problem(form: Type, of_dataset: bool = False, readers: Sequence[str] = ()) -
     """
     if of_dataset and isinstance(form, types.Array):
         return f"elements that are arrays ({form}), which HSDS answers without a byte"
-    if of_dataset and (version := next((one for one in readers if one.startswith("1.0")), "")) and _is_torn(form):
+    return (unread_by(form, readers) if of_dataset else "") or _problem(form) or _too_large(form)
+
+
+def unread_by(form: Type, readers: Sequence[str]) -> str:
+    """What in the type of a dataset one of these versions of HSDS cannot hand out; an empty text when all can.
+
+    1.0 answers 500: it makes an array of each item of an array, for which it has no room.
+    """
+    version = next((one for one in readers if one.startswith("1.0.")), "")
+    if version and isinstance(form, types.Compound) and form.is_variable and any(map(_is_fixed_array, form.parts)):
         return f"compounds of variable size with an array in them ({form}), which HSDS {version} cannot hand out"
-    return _problem(form) or _too_large(form)
-
-
-def _is_torn(form: Type) -> bool:
-    """Whether HSDS 1.0 answers 500: it makes an array of each item of an array, for which it has no room."""
-    return isinstance(form, types.Compound) and form.is_variable and any(map(_is_fixed_array, form.parts))
+    return ""
 
 
 def _is_fixed_array(form: Type) -> bool:

@@ -75,3 +75,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "file signature not found" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main([])
+
+
+def test_what_a_version_of_hsds_cannot_hand_out_is_refused_where_it_is_to_read(tmp_path: Path) -> None:
+    record = np.dtype([("name", h5py.string_dtype()), ("numbers", "i4", (3,))])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("records", shape=(5,), dtype=record)
+        assert not preflight(file, readers=["0.9.4"]).load_problem
+        told = preflight(file, readers=["0.9.4", "1.0.2"]).load_problem
+    assert told.startswith("dataset /records has compounds of variable size with an array in them")
+    assert told.endswith("which HSDS 1.0.2 cannot hand out")
