@@ -91,6 +91,24 @@ def test_manifests_are_what_the_api_takes(role: str, version: str) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
+def test_a_loader_without_sidecars_is_what_the_api_takes() -> None:
+    """The patch of docs/direct.md, merged as kubectl does it: null deletes, and variables are known by their names."""
+    patch = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "direct.md").read_text(), re.S)[0])
+    change, made = patch["spec"]["template"]["spec"], deployment("load")
+    spec = made["spec"]["template"]["spec"]
+    assert change.pop("initContainers") is None and change.keys() == {"containers"}
+    del spec["initContainers"]
+    ((ours,), (theirs,)) = spec["containers"], change["containers"]
+    assert theirs["name"] == ours["name"] and theirs.keys() == {"name", "env"}
+    ours["env"] = [*(item for item in ours["env"] if item["name"] not in variables(theirs)), *theirs["env"]]
+    kubernetes_validate.validate(made, VERSIONS[-1], strict=True)
+    settings = {item["name"].lower(): item["value"] for item in theirs["env"]}
+    assert settings == {"load_engine": "direct", "hsds_local": "null"}
+    Config.model_validate(
+        {"src_bucket": "a", "tgt_folder": "/b/", "inventory_domain": "/c/i.h5", "hsds_endpoint": "http://d"} | settings
+    )
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_names_are_those_of_the_original(role: str) -> None:
     made = deployment(role)
