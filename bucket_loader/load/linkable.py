@@ -15,11 +15,10 @@ from ..children.chunk_shapes import enlarged
 from ..hdf5 import types
 from ..hdf5.file import maxshape_of, shape_of
 from ..hdf5.types import Type
+from ..storage import chunk_index, layout
 
 # what has no more elements than this is copied and never linked
 COPIED_ELEMENTS = 512
-_UNDONE: tuple[list[str], ...] = ([], ["shuffle"], ["deflate"], ["shuffle", "deflate"])
-_NAMES = {h5py.h5z.FILTER_DEFLATE: "deflate", h5py.h5z.FILTER_SHUFFLE: "shuffle"}
 # HSDS 0.9.4 merges more than 10 small chunks of the file into one of its own, of up to 1 MiB, and names each of them in
 # the request to its data node, whose HTTP server refuses a line of more than 8,190 bytes
 _LISTED_CHUNKS, _MERGED_BYTES, _LINE_BYTES = 10, 1 << 20, 8190
@@ -46,12 +45,12 @@ def link_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
     form = types.from_hdf5(dataset.get_type())
     shape = shape_of(dataset.get_space()) or ()
     properties = dataset.get_create_plist()
-    layout = properties.get_layout()
+    kind = properties.get_layout()
     if unlike := _not_as_stored(form):
         return f"dataset {path} has {unlike}, which HSDS keeps in another form than the file"
-    if layout == h5py.h5d.VIRTUAL:
+    if kind == h5py.h5d.VIRTUAL:
         return f"dataset {path} is virtual: it has no data of its own to link to"
-    if layout == h5py.h5d.CHUNKED:
+    if kind == h5py.h5d.CHUNKED:
         return _chunks(path, dataset, properties, shape)
     if dataset.get_offset() is None:
         return f"dataset {path} has no data in the file yet"
@@ -69,7 +68,7 @@ def _read_bytes(shape: tuple[int, ...], item: int) -> int:
     It halves the first axis that does not fit, with odd extents rounded up, and reads each piece whole. Of a piece that
     ends behind the file it keeps nothing: all of it reads as zeros.
     """
-    pieces, stride, last = [1] * len(shape), item, 0
+    pieces, stride = [1] * len(shape), item
     for axis in reversed(range(len(shape))):
         extent = pieces[axis] = shape[axis]
         if extent * stride >= _PIECE_BYTES:
@@ -80,11 +79,7 @@ def _read_bytes(shape: tuple[int, ...], item: int) -> int:
             pieces[:axis] = [1] * axis
             break
         stride *= extent
-    stride = item
-    for axis in reversed(range(len(shape))):
-        last += (shape[axis] - 1) // pieces[axis] * pieces[axis] * stride
-        stride *= shape[axis]
-    return last + math.prod(pieces) * item
+    return layout.reach(shape, tuple(pieces), item)
 
 
 def filter_problem(path: str, dataset: h5py.h5d.DatasetID) -> str:
@@ -116,18 +111,14 @@ def _not_as_stored(form: Type) -> str:
 
 
 def _chunks(path: str, dataset: h5py.h5d.DatasetID, properties: h5py.h5p.PropDCID, shape: tuple[int, ...]) -> str:
-    filters = [properties.get_filter(number) for number in range(properties.get_nfilters())]
-    names = [_NAMES.get(code) or name.decode("ascii", "replace") or str(code) for code, _, _, name in filters]
-    unknown = [name for name in names if name not in _NAMES.values()]
-    if unknown:
-        return f"dataset {path} has chunks with {', '.join(unknown)}, which HSDS does not decode"
-    if names not in _UNDONE:
-        return f"dataset {path} has the filters {', '.join(names)} in an order that HSDS does not undo"
+    names = chunk_index.filters(dataset)
+    if problem := chunk_index.unreadable_filters(names):
+        return f"dataset {path} has {problem}"
     return _as_they_lie(path, dataset, properties.get_chunk(), shape, names)
 
 
 def _as_they_lie(
-    path: str, dataset: h5py.h5d.DatasetID, chunk: tuple[int, ...], shape: tuple[int, ...], filters: list[str]
+    path: str, dataset: h5py.h5d.DatasetID, chunk: tuple[int, ...], shape: tuple[int, ...], filters: tuple[str, ...]
 ) -> str:
     """Preflight at each chunk's place in the file, which costs what hsload reads as well."""
     item = dataset.get_type().get_size()

@@ -139,8 +139,7 @@ class ChunkWriter:
         It covers whole chunks of the domain. Parts of it without an entry are not there.
         """
         factors = np.array(plan.chunk) // np.array(plan.part)
-        extents = [-(-extent // part) for extent, part in zip(shape, plan.chunk, strict=True)]
-        dims = tuple(int(n * f) for n, f in zip(extents, factors, strict=True))
+        dims = tuple(int(n * f) for n, f in zip(layout.chunk_counts(shape, plan.chunk), factors, strict=True))
         chunk = layout.slab(dims, TABLE_TYPE.itemsize, _TABLE_CHUNK)
         homes = plan.index.places // np.array(chunk)
         order = np.lexsort(homes.T[::-1])
@@ -175,7 +174,7 @@ def _occupied(plan: Decoded, shape: Shape) -> Iterator[Shape]:
     if plan.occupied is not None:
         yield from sorted(plan.occupied)
         return
-    yield from np.ndindex(*(-(-extent // part) for extent, part in zip(shape, plan.chunk, strict=True)))
+    yield from np.ndindex(*layout.chunk_counts(shape, plan.chunk))
 
 
 def shuffled(body: bytes, item: int) -> bytes:

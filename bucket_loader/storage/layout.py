@@ -84,8 +84,8 @@ Plan = Decoded | Copied | Sliced | Linked | Empty
 def plan(dataset: Dataset, held: Type, link: bool, max_chunk: int) -> Plan:
     """The best way for a dataset of a held type; with `link`, a link where HSDS can read one.
 
-    `why` of a Decoded says what was in the way of a better one. Chunks have `max_chunk` bytes at most, as far as the
-    file lets them.
+    `why` of a Decoded says what was in the way of a better one. A chunk above a quarter of `max_chunk` bytes, and above
+    32 MiB, is not copied whole.
     """
     shape = dataset.shape
     if shape is None:
@@ -96,14 +96,14 @@ def plan(dataset: Dataset, held: Type, link: bool, max_chunk: int) -> Plan:
     if 0 in shape:
         return Empty(_first_chunk(dataset, item))
     if not same_bytes(dataset.form, held):
-        return _decoded(dataset, item, f"HSDS keeps {dataset.form} in another form than the file", max_chunk)
+        return _decoded(dataset, item, f"HSDS keeps {dataset.form} in another form than the file")
     layout = dataset.properties.get_layout()
     if layout == h5py.h5d.CHUNKED:
         return _of_chunked(dataset, item, link, max_chunk)
     if layout == h5py.h5d.CONTIGUOUS:
         return _of_contiguous(dataset, item, link)
     kind = "compact" if layout == h5py.h5d.COMPACT else "virtual"
-    return _decoded(dataset, item, f"it is {kind}: its values are not in chunks of its own", max_chunk)
+    return _decoded(dataset, item, f"it is {kind}: its values are not in chunks of its own")
 
 
 def _item_bytes(dataset: Dataset, held: Type) -> int:
@@ -124,18 +124,16 @@ def _of_chunked(dataset: Dataset, item: int, link: bool, max_chunk: int) -> Plan
     why = chunk_index.unreadable_filters(names)
     if not why and index.skipped:
         why = f"{index.skipped} chunks may have skipped a filter, which HSDS does not know"
-    size = math.prod(chunk) * item
-    few = len(index) <= 1
     if why:
-        pass
-    elif link:
-        if len(index) <= INLINE_CHUNKS or size >= SMALL_CHUNK:
-            return Linked(chunk, chunk, index, names, level)
-        whole = merged(chunk, shape, item, _MOST_MERGED)
+        return _decoded(dataset, item, why, index)
+    size = math.prod(chunk) * item
+    if link:
+        alone = len(index) <= INLINE_CHUNKS or size >= SMALL_CHUNK
+        whole = chunk if alone else merged(chunk, shape, item, _MOST_MERGED)
         return Linked(whole, chunk, index, names, level)
-    elif (few or size >= SMALL_CHUNK) and size <= max(LARGE_CHUNK, max_chunk // 4):
+    if (len(index) <= 1 or size >= SMALL_CHUNK) and size <= max(LARGE_CHUNK, max_chunk // 4):
         return Copied(chunk, index, names, level)
-    return _decoded(dataset, item, why or f"its chunks have {size:,} bytes", max_chunk, index)
+    return _decoded(dataset, item, f"its chunks have {size:,} bytes", index)
 
 
 def _of_contiguous(dataset: Dataset, item: int, link: bool) -> Plan:
@@ -146,7 +144,7 @@ def _of_contiguous(dataset: Dataset, item: int, link: bool) -> Plan:
     if not link:
         return Sliced(piece, offset)
     end = h5py.h5i.get_file_id(dataset.id).get_filesize()
-    if offset + _reach(shape, piece, item) > end:
+    if offset + reach(shape, piece, item) > end:
         piece = slab(shape, item, _PIECE, divide=True)
         if math.prod(piece) * item < min(_LEAST_PIECE, math.prod(shape) * item):
             why = "it lies at the end of the file, and HSDS would read past that: its extents have no divisors"
@@ -172,9 +170,14 @@ def slab(shape: Shape, item: int, most: int, divide: bool = False) -> Shape:
     return tuple(chunk)
 
 
+def chunk_counts(shape: Shape, chunk: Shape) -> Shape:
+    """How many chunks there are along each axis."""
+    return tuple(-(-extent // part) for extent, part in zip(shape, chunk, strict=True))
+
+
 def _places(shape: Shape, chunk: Shape) -> Integers:
     """All chunks of a dataset, in C order: shape (n, rank)."""
-    counts = [-(-extent // part) for extent, part in zip(shape, chunk, strict=True)]
+    counts = chunk_counts(shape, chunk)
     return np.stack(np.unravel_index(np.arange(math.prod(counts)), counts), axis=1).astype(np.int64)
 
 
@@ -198,10 +201,10 @@ def runs(shape: Shape, piece: Shape, item: int) -> tuple[Integers, Integers, Int
     return index.places, index.offsets, rows * (math.prod(piece[axis + 1 :]) * item)
 
 
-def _reach(shape: Shape, piece: Shape, item: int) -> int:
+def reach(shape: Shape, piece: Shape, item: int) -> int:
     """How many bytes from its start HSDS reads of a contiguous dataset: all pieces whole, also the last one."""
-    last = [-(-extent // rows) - 1 for extent, rows in zip(shape, piece, strict=True)]
-    start = int((np.array(last) * np.array(piece)) @ _strides(shape, item))
+    last = np.array(chunk_counts(shape, piece)) - 1
+    start = int((last * np.array(piece)) @ _strides(shape, item))
     return start + math.prod(piece) * item
 
 
@@ -216,7 +219,7 @@ def merged(chunk: Shape, shape: Shape, item: int, most: int = 1 << 62) -> Shape:
     return tuple(out)
 
 
-def _decoded(dataset: Dataset, item: int, why: str, max_chunk: int, index: ChunkIndex | None = None) -> Decoded:
+def _decoded(dataset: Dataset, item: int, why: str, index: ChunkIndex | None = None) -> Decoded:
     """Through the library, in chunks of some MiB: the file's, several of them, or a part of one."""
     shape, chunk = dataset.shape or (), dataset.chunks
     if chunk is None:
