@@ -19,7 +19,7 @@ from bucket_loader.local.servers import HsdsServer, S3Server
 from bucket_loader.storage import ids
 from bucket_loader.storage.target import Domain as PublishedDomain
 from bucket_loader.storage.transfers import Transfers
-from bucket_loader.storage.write import Target, Wish, Writer, Written
+from bucket_loader.storage.write import Destination, Wish, Writer, Written
 from bucket_loader.verify import Domain, Report, verify
 
 USER, PASSWORD, BUCKET = "admin", "pass-word", "meta"
@@ -54,7 +54,7 @@ class VerifyServers:
         wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
         with h5py.File(path, "r") as file, Transfers(client, 8, 64 << 20) as transfers:
             written = Writer(
-                file, wish, Target(BUCKET, root), transfers, partial(transfers.get, "src", path.name)
+                file, wish, Destination(BUCKET, root), transfers, partial(transfers.get, "src", path.name)
             ).write()
         body = PublishedDomain.of(root, USER, {}, public=False).to_json()
         client.put_object(Bucket=BUCKET, Key=ids.domain_key(name), Body=body)

@@ -41,6 +41,14 @@ def key_of(where: Any, name: bytes | None = None) -> tuple[Key, str]:
     return (info.fileno, info.addr), _KINDS.get(info.type, f"object type {info.type}")
 
 
+def target_of(reference: Any, file: h5py.File) -> Key | None:
+    """The identity of the object that a reference leads to; None where there is none."""
+    try:
+        return key_of(h5py.h5r.dereference(reference, file.id))[0]
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 class Unreadable(RuntimeError):
     """HDF5 cannot read an object."""
 

@@ -233,10 +233,14 @@ def _stretch(values: Array, form: types.Array) -> Array:
     return np.asarray(values.reshape(len(values) * form.count, *values.shape[1 + len(form.dims) :]))
 
 
+def sequence_items(sequence: Any) -> Array:
+    """The items of a sequence of the source; h5py has no array for one that was never written."""
+    items = np.asarray(sequence)
+    return items if items.ndim else items.reshape(-1)[:0]
+
+
 def _same_sequence(base: Pair, ours: Any, theirs: Any) -> bool:
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    if ours.ndim == 0:  # h5py's null sequence
-        ours = ours.reshape(-1)[:0]
+    ours, theirs = sequence_items(ours), np.asarray(theirs)
     return len(ours) == len(theirs) and bool(equal(base, ours, theirs).all())
 
 
@@ -291,8 +295,7 @@ def locate(pair: Pair, ours: Array, theirs: Array) -> tuple[str, Pair, Any, Any]
         if isinstance(form, types.Array):
             a, b = (_stretch(side, form) for side in (ours, theirs))
         else:
-            a, b = np.asarray(ours[0]), np.asarray(theirs[0])
-            a = a.reshape(-1)[:0] if a.ndim == 0 else a
+            a, b = sequence_items(ours[0]), np.asarray(theirs[0])
         if len(a) != len(b):
             return "", pair, f"{len(a)} items", f"{len(b)} items"
         wrong = int(np.argmin(equal(pair.base(), a, b)))

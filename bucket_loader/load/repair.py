@@ -24,6 +24,7 @@ from ..hdf5.file import Dataset, Identifier, attribute_values, attributes, block
 from ..hdf5.types import Enum, Reference, Type
 from ..hsds import Hsds
 from ..log import printable
+from ..storage import datatypes
 from ..verify import Domain, Trouble
 from ..verify.compare import pair_up
 from ..verify.pairs import Objects, Partners
@@ -52,9 +53,7 @@ def _is_bool(form: Enum) -> bool:
 def written(form: Type, value: Any, pairs: Objects) -> dict[str, Any]:
     """The body of the request that makes such an attribute."""
     if isinstance(form, Enum):
-        letter = "I" if form.base.signed else "U"
-        integer = {"class": "H5T_INTEGER", "base": f"H5T_STD_{letter}{8 * form.base.size}{form.base.order}"}
-        return {"type": {"class": "H5T_ENUM", "base": integer, "mapping": dict(form.members)}, "value": int(value)}
+        return {"type": datatypes.to_json(form), "value": int(value)}
     return {
         "type": {"class": "H5T_REFERENCE", "base": "H5T_STD_REF_OBJ"},
         "value": pairs.reference(value),

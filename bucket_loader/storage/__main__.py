@@ -19,7 +19,7 @@ from ..children.answering import answered, child_parser, s3_of_environment
 from .oversize import SizeLimits
 from .source import LocalFile, S3Object, opened
 from .transfers import Transfers
-from .write import Target, Wish, Writer
+from .write import Destination, Wish, Writer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 source = _source(options.source, transfers, options.block if link else 4 * options.block)
                 with opened(options.source, source, options.block) as file:
-                    target = Target(options.bucket, options.root)
-                    written = Writer(file, wish, target, transfers, source.read).write()
+                    destination = Destination(options.bucket, options.root)
+                    written = Writer(file, wish, destination, transfers, source.read).write()
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 raise _refusal(error, options.bucket) from error
         return Answer("done", content=written.counts() | asdict(transfers.traffic))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,11 +26,16 @@ TABLE_TYPE = np.dtype([("offset", "<i8"), ("size", "<i4")])
 Read = Callable[[int, int], bytes]
 
 
+@dataclass
 class Sizes:
-    """What was stored of a dataset, for its domain's summary."""
+    """What was stored of a dataset, for its domain's summary: chunks and bytes, here and in the source, and the bytes
+    of its values; 0 where these vary in size: then it is what is stored."""
 
-    def __init__(self) -> None:
-        self.chunks = self.stored = self.linked_chunks = self.linked = 0
+    chunks: int = 0
+    stored: int = 0
+    linked_chunks: int = 0
+    linked: int = 0
+    logical: int = 0
 
 
 class ChunkWriter:

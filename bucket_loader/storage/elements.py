@@ -15,7 +15,7 @@ import numpy as np
 
 from ..hdf5 import types
 from ..hdf5.types import Type
-from ..hdf5.values import Array, text
+from ..hdf5.values import Array, sequence_items, text
 from ..hdf5.values import member as member_of
 from .datatypes import MAX_ELEMENT_BYTES
 
@@ -70,10 +70,10 @@ def _append(out: bytearray, element: Any, held: Type, refer: Refer) -> None:
                 _append(out, item, held.base, refer)
             return
         case types.Sequence():
-            items = _items(element)
+            items = sequence_items(element)
             data = to_bytes(items, held.base, refer) if len(items) else b""
         case types.String(length=None):
-            data = _raw(element)
+            data = text(held, element)
         case _:
             single = np.empty((1, *(held.dims if isinstance(held, types.Array) else ())), _dtype_of(element))
             single[0] = element
@@ -93,20 +93,11 @@ def _members(element: Any, held: types.Compound) -> list[Any]:
     return [element[index] for index in range(len(held.members))]
 
 
-def _items(sequence: Any) -> Array:
-    """The items of a sequence; h5py has None or a scalar for one that was never written."""
-    items = np.asarray(sequence)
-    return items if items.ndim else items.reshape(-1)[:0]
-
-
-def _raw(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    return bytes(value) if value else b""
-
-
 def to_json(elements: Array, held: Type, shape: Sequence[int], refer: Refer) -> dict[str, Any]:
-    """ "value" of some elements in a shape, and "encoding" where it is no JSON of its own. Raises TooLarge."""
+    """The "value" of some elements, one at least, in a shape; with "encoding" where it is not JSON by itself.
+
+    Raises TooLarge.
+    """
     if _has_opaque(held):
         return {"value": base64.b64encode(to_bytes(elements, held, refer)).decode(), "encoding": "base64"}
     return {"value": _nested([_plain(element, held, refer) for element in elements], shape)}
@@ -120,13 +111,8 @@ def _nested(items: list[Any], shape: Sequence[int]) -> Any:
     if not shape:
         return items[0]
     for extent in reversed(shape[1:]):
-        items = [items[start : start + extent] for start in range(0, len(items), extent)] if extent else []
-    return items if math.prod(shape) else _hollow(shape)
-
-
-def _hollow(shape: Sequence[int]) -> list[Any]:
-    """Nested lists of a shape that has no elements."""
-    return [] if len(shape) == 1 or not shape[0] else [_hollow(shape[1:]) for _ in range(shape[0])]
+        items = [items[start : start + extent] for start in range(0, len(items), extent)]
+    return items
 
 
 def _plain(element: Any, held: Type, refer: Refer) -> Any:
@@ -139,10 +125,10 @@ def _plain(element: Any, held: Type, refer: Refer) -> Any:
             flat = items.reshape(held.count, *items.shape[len(held.dims) :])
             return _nested([_plain(item, held.base, refer) for item in flat], held.dims)
         case types.Sequence():
-            return [_plain(item, held.base, refer) for item in _items(element)]
+            return [_plain(item, held.base, refer) for item in sequence_items(element)]
         case types.String():
             # of a fixed length: the padding is not a part of the text
-            return text(held, _raw(element)).decode("utf-8", "surrogateescape")
+            return text(held, element).decode("utf-8", "surrogateescape")
         case types.Reference():
             return refer(element)
         case types.Float():
@@ -154,12 +140,12 @@ def fill_value(element: Array | None, held: Type, refer: Refer) -> dict[str, Any
     """The creation properties that say what an element is that nobody wrote; none for zero, which it is anyway."""
     if element is None or held.is_variable or held.has_reference:
         return {}
-    raw = to_bytes(element, held, refer)
-    if not any(raw):
+    if not any(to_bytes(element, held, refer)):
         return {}
-    if _has_opaque(held):
-        return {"fillValue": base64.b64encode(raw).decode(), "fillValue_encoding": "base64"}
-    value = to_json(element, held, (), refer)["value"]
+    item = to_json(element, held, (), refer)
+    if "encoding" in item:
+        return {"fillValue": item["value"], "fillValue_encoding": item["encoding"]}
+    value = item["value"]
     return {"fillValue": "nan" if isinstance(value, float) and math.isnan(value) else value}
 
 

@@ -29,6 +29,7 @@ from ..hdf5.file import (
     objects,
     reading,
     shape_of,
+    target_of,
 )
 from ..hdf5.types import Type
 from ..log import printable
@@ -48,7 +49,7 @@ class Unholdable(Trouble):
 
 
 @dataclass(frozen=True)
-class Target:
+class Destination:
     """Where to: a bucket and the digits of a root in it."""
 
     bucket: str
@@ -80,7 +81,7 @@ class Written:
     copied: int = 0
     copied_why: str = ""
     metadata_bytes: int = 0
-    sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sizes: dict[str, Sizes] = field(default_factory=dict)
 
     def counts(self) -> dict[str, Any]:
         """All but the sizes of each dataset."""
@@ -90,9 +91,9 @@ class Written:
 class Writer:
     """Writes one file."""
 
-    def __init__(self, file: h5py.File, wish: Wish, target: Target, transfers: Transfers, read: Read) -> None:
-        self._file, self._wish, self._target, self._transfers = file, wish, target, transfers
-        self._chunks = ChunkWriter(transfers, target.bucket, read, wish.limits.chunk)
+    def __init__(self, file: h5py.File, wish: Wish, destination: Destination, transfers: Transfers, read: Read) -> None:
+        self._file, self._wish, self._destination, self._transfers = file, wish, destination, transfers
+        self._chunks = ChunkWriter(transfers, destination.bucket, read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
         self._unwritten = Unwritten(file, wish.limits.unwritten)
         self._now = time.time()
@@ -109,13 +110,13 @@ class Writer:
                 self._expect_holdable(item)
                 letter = _LETTERS[item.kind]
                 root = item.place.parent is None
-                identity = ids.root_id(self._target.root) if root else ids.new_id(letter, self._target.root)
+                identity = ids.root_id(self._destination.root) if root else ids.new_id(letter, self._destination.root)
                 self._ids[key_of(item.id)[0]] = identity
                 places.append((item.place, identity))
         for place, identity in places:
             with reading(place):
                 obj = place.open(self._file)
-                body: dict[str, Any] = {"id": identity, "root": ids.root_id(self._target.root)} | self._times()
+                body: dict[str, Any] = {"id": identity, "root": ids.root_id(self._destination.root)} | self._times()
                 if identity[0] == "g":
                     body |= self._group(obj)
                 elif identity[0] == "d":
@@ -125,7 +126,7 @@ class Writer:
                 body["attributes"] = self._attributes(obj, place.path)
             self._put_json(ids.object_key(identity), body)
         self._transfers.wait()
-        self._put_json(ids.info_key(self._target.root), self._info())
+        self._put_json(ids.info_key(self._destination.root), self._info())
         self._transfers.wait()
         return self.written
 
@@ -160,7 +161,7 @@ class Writer:
     def _put_json(self, key: str, body: Mapping[str, Any]) -> None:
         data = json.dumps(body).encode()
         self.written.metadata_bytes += len(data)
-        self._transfers.put_soon(self._target.bucket, key, data)
+        self._transfers.put_soon(self._destination.bucket, key, data)
 
     # -- groups and named types ----------------------------------------------------------------------------------------
 
@@ -231,12 +232,8 @@ class Writer:
 
     def _refer(self, reference: Any) -> str:
         """A reference as HSDS keeps it: "" for a null one, and for one to an object without a path."""
-        if not reference:
-            return ""
-        try:
-            identity = self._ids.get(key_of(h5py.h5r.dereference(reference, self._file.id))[0])
-        except (OSError, RuntimeError, ValueError):
-            return ""
+        key = target_of(reference, self._file) if reference else None
+        identity = self._ids.get(key) if key else None
         return f"{COLLECTIONS[identity[0]]}/{identity}" if identity else ""
 
     # -- datasets ------------------------------------------------------------------------------------------------------
@@ -247,7 +244,7 @@ class Writer:
         tid = source.id.get_type()
         _, held = self._held(tid, f"dataset {path}", of_dataset=True)
         plan = layout.plan(source, held, self._wish.link, self._wish.limits.chunk)
-        sizes = Sizes()
+        sizes = self.written.sizes[identity] = Sizes()
         table = self._values(plan, source, held, identity, path, sizes)
         whole, made_with = layout.to_json(plan, self._wish.uri, table)
         properties: dict[str, Any] = elements.fill_value(source.fill_value(), held, self._refer)
@@ -260,12 +257,8 @@ class Writer:
             "shape": _shape_json(source.shape, source.maxshape),
             "creationProperties": properties,
         }
-        logical = (
-            0
-            if held.is_variable
-            else (math.prod(source.shape) if source.shape is not None else 0) * held.numpy.itemsize
-        )
-        self._note_sizes(identity, sizes, logical or sizes.stored)
+        if source.shape is not None and not held.is_variable:
+            sizes.logical = math.prod(source.shape) * held.numpy.itemsize
         return body | ({"layout": whole} if whole else {})
 
     def _values(
@@ -299,10 +292,10 @@ class Writer:
 
     def _chunk_table(self, plan: Linked, shape: layout.Shape) -> str:
         """Write the places of a dataset's chunks as a dataset that no link leads to; its id."""
-        identity = ids.new_id("d", self._target.root)
-        sizes = Sizes()
+        identity = ids.new_id("d", self._destination.root)
+        sizes = self.written.sizes[identity] = Sizes()
         dims, chunk = self._chunks.table(plan, shape, identity, sizes)
-        self._note_sizes(identity, sizes, math.prod(dims) * chunks.TABLE_TYPE.itemsize)
+        sizes.logical = math.prod(dims) * chunks.TABLE_TYPE.itemsize
         members = (
             types.Member(name="offset", offset=0, type=types.Integer(size=8, order="LE", signed=True)),
             types.Member(name="size", offset=8, type=types.Integer(size=4, order="LE", signed=True)),
@@ -310,7 +303,7 @@ class Writer:
         chunked = {"class": "H5D_CHUNKED", "dims": list(chunk)}
         body = {
             "id": identity,
-            "root": ids.root_id(self._target.root),
+            "root": ids.root_id(self._destination.root),
             "type": datatypes.to_json(types.Compound(size=12, members=members)),
             "shape": _shape_json(dims),
             "layout": chunked,
@@ -320,22 +313,19 @@ class Writer:
         self._put_json(ids.object_key(identity), body | self._times())
         return identity
 
-    def _note_sizes(self, identity: str, sizes: Sizes, logical: int) -> None:
-        self.written.sizes[identity] = {"of": sizes, "logical": logical}
-
     def _info(self) -> dict[str, Any]:
         """What HSDS makes of a scan of the root's keys, for `hsls -v` and the like: sizes in bytes."""
         written = self.written
         datasets = {
             identity: {
                 "lastModified": self._now,
-                "num_chunks": entry["of"].chunks,
-                "allocated_bytes": entry["of"].stored,
-                "logical_bytes": entry["logical"],
-                "linked_bytes": entry["of"].linked,
-                "num_linked_chunks": entry["of"].linked_chunks,
+                "num_chunks": sizes.chunks,
+                "allocated_bytes": sizes.stored,
+                "logical_bytes": sizes.logical or sizes.stored,
+                "linked_bytes": sizes.linked,
+                "num_linked_chunks": sizes.linked_chunks,
             }
-            for identity, entry in written.sizes.items()
+            for identity, sizes in written.sizes.items()
         }
         totals = {
             name: sum(entry[name] for entry in datasets.values())
@@ -347,7 +337,7 @@ class Writer:
             "num_datatypes": written.types,
             "datasets": datasets,
             "metadata_bytes": written.metadata_bytes,
-            "bucket": self._target.bucket,
+            "bucket": self._destination.bucket,
             "scan_start": self._now,
             "scan_complete": time.time(),
         }

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 
 from ..hdf5.domain import COLLECTIONS, Domain
-from ..hdf5.file import Key, Place, key_of
+from ..hdf5.file import Key, Place, target_of
 from .report import Recorder
 
 
@@ -51,14 +51,14 @@ class Objects:
         found = self._named(target)
         if found is None or target not in (found.identity, f"{COLLECTIONS[found.identity[0]]}/{found.identity}"):
             return False
-        return self._target(reference) == found.key
+        return target_of(reference, self.file) == found.key
 
     def tell(self, reference: Any) -> str:
         """Where a reference of either side points, for a person."""
         if isinstance(reference, (h5py.Reference, h5py.RegionReference)):
             if not reference:
                 return "null reference"
-            key = self._target(reference)
+            key = target_of(reference, self.file)
             known = self.by_key.get(key) if key else None
             kind = "region of" if isinstance(reference, h5py.RegionReference) else "reference to"
             return f"{kind} {known.path if known else 'an object without a path'}"
@@ -68,18 +68,12 @@ class Objects:
 
     def reference(self, reference: Any) -> str:
         """A reference of the source as HSDS writes it: "" for a null one and for an object without a path."""
-        key = self._target(reference) if reference else None
+        key = target_of(reference, self.file) if reference else None
         known = self.by_key.get(key) if key else None
         return f"{COLLECTIONS[known.identity[0]]}/{known.identity}" if known else ""
 
     def _named(self, target: str) -> Partners | None:
         return self.by_identity.get(target.rsplit("/", 1)[-1])
-
-    def _target(self, reference: Any) -> Key | None:
-        try:
-            return key_of(h5py.h5r.dereference(reference, self.file.id))[0]
-        except (OSError, RuntimeError, ValueError):
-            return None
 
 
 class Sides:
