@@ -11,6 +11,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,15 +46,21 @@ def hsds_of_environment() -> Hsds:
 def s3_of_environment(connections: int) -> S3Client:
     """A client for the store that a worker has put into this child's environment (`Source.child_env`), for threads.
 
-    It tries again what the store is too busy for, with growing pauses.
+    It tries again what the store is too busy for, with growing pauses. The same one for the same environment: a child
+    that is kept for several files keeps its connections.
     """
-    import boto3
+    variables = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "FSSPEC_"))}
+    return _client(connections, frozenset(variables.items()))
+
+
+@cache
+def _client(connections: int, variables: frozenset[tuple[str, str]]) -> S3Client:
     import botocore
     from botocore.config import Config as ClientConfig
 
-    from .boto_data import core_session
+    from .boto_data import boto3_session
 
-    settings = json.loads(os.environ.get("FSSPEC_S3") or "{}")
+    settings = json.loads(dict(variables).get("FSSPEC_S3") or "{}")
     named = settings.get("client_kwargs", {})
     options = ClientConfig(
         retries={"mode": "standard", "max_attempts": 10},
@@ -65,7 +72,7 @@ def s3_of_environment(connections: int) -> S3Client:
         response_checksum_validation="when_required",
         **({"signature_version": botocore.UNSIGNED} if settings.get("anon") else {}),
     )
-    return boto3.session.Session(botocore_session=core_session()).client(
+    return boto3_session().client(
         "s3",
         endpoint_url=settings.get("endpoint_url"),
         region_name=named.get("region_name"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+import boto3
 import botocore
 import botocore.loaders
 import botocore.session
@@ -34,12 +35,13 @@ def session() -> AioSession:
     return _SESSION
 
 
-def core_session() -> botocore.session.Session:
+def boto3_session() -> boto3.session.Session:
     """The same for boto3, which is not asynchronous."""
-    return _CORE_SESSION
+    return _BOTO3_SESSION
 
 
 _read()
-_SESSION, _CORE_SESSION = AioSession(), botocore.session.Session()
-for _made in (_SESSION, _CORE_SESSION):
+_SESSION, _core_session = AioSession(), botocore.session.Session()
+for _made in (_SESSION, _core_session):
     _made.register_component("data_loader", _LOADER)
+_BOTO3_SESSION = boto3.session.Session(botocore_session=_core_session)

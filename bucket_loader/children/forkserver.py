@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
@@ -54,6 +54,7 @@ _PRELOAD += [
 _BOOKKEEPING = threading.Lock()
 _UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen; hsload's own, too, when it gives up
 _GONE_SECONDS = 0.5  # from the end of a process as its children see it to that which others see
+CRASHED = 1  # the status of a program that ended with an exception, as Python has it
 _FORKING = os.getpid()  # in a child: of the process that forked it
 
 
@@ -87,6 +88,8 @@ def _commands() -> dict[str, str]:
 class WarmChild:
     """A forked child: what its supervisor uses of subprocess.Popen."""
 
+    reused = False
+
     def __init__(
         self,
         entry: str,
@@ -96,26 +99,46 @@ class WarmChild:
         output: IO[bytes],
         wanted: Mapping[int, int],
     ) -> None:
-        # by its path: the process that forks does not have our open files
-        path = f"/proc/{os.getpid()}/fd/{output.fileno()}"
         own = list(argv[2:] if argv[1:2] == ["-m"] else argv)
-        self._process, self._forking = _started(entry, own, dict(env), folder, path, dict(wanted))
-        assert self._process.pid is not None
-        self.pid: int = self._process.pid
+        self._forked = Forked(_run, entry, own, dict(env), folder, path_of(output), dict(wanted))
+        self.pid = self._forked.pid
 
     def poll(self) -> int | None:
         """The exit status, or the number of the signal that killed it with a minus; None while it runs."""
+        return self._forked.poll()
+
+    def ended_within(self, seconds: float | None) -> bool:
+        return bool(wait([self._forked.sentinel], seconds))
+
+    def wait(self) -> None:
+        self.ended_within(None)
+
+    def keep(self) -> bool:
+        """Never: it has one file alone."""
+        return False
+
+
+class Forked:
+    """A process that runs a function of this package."""
+
+    def __init__(self, function: Callable[..., None], *arguments: object) -> None:
+        self._process, self._forking = _started(function, arguments)
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+        self.sentinel: int = self._process.sentinel
+
+    def poll(self) -> int | None:
+        """As `WarmChild.poll`."""
         with _BOOKKEEPING:
             code = self._process.exitcode
         if code == _UNSEEN and _is_gone(self._forking):
             return -signal.SIGKILL  # the process that forks was killed, and the kernel ended its children
         return code
 
-    def ended_within(self, seconds: float | None) -> bool:
-        return bool(wait([self._process.sentinel], seconds))
 
-    def wait(self) -> None:
-        self.ended_within(None)
+def path_of(output: IO[bytes]) -> str:
+    """Where another process finds an open file of this one: the process that forks does not have it."""
+    return f"/proc/{os.getpid()}/fd/{output.fileno()}"
 
 
 @tenacity.retry(
@@ -125,10 +148,10 @@ class WarmChild:
     stop=tenacity.stop_after_attempt(5),
     reraise=True,
 )
-def _started(*arguments: object) -> tuple[ForkServerProcess, int]:
+def _started(function: Callable[..., None], arguments: tuple[object, ...]) -> tuple[ForkServerProcess, int]:
     """A child that runs, and the process that forked it."""
     get_ready()
-    process = ForkServerProcess(target=_run, args=arguments, daemon=True)
+    process = ForkServerProcess(target=function, args=arguments, daemon=True)
     server: Any = multiprocessing.forkserver._forkserver
     with _BOOKKEEPING:
         process.start()
@@ -151,32 +174,46 @@ def _is_gone(pid: int) -> bool:
 
 def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str, wanted: dict[int, int]) -> None:
     """The child: become what a fresh process would be, and run the program."""
-    os.setsid()
-    end_with_parent(_FORKING)
-    _let_loader_go()
+    become_fresh(env)
     apply_limits(wanted)
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
-    for standard in (1, 2):
-        os.dup2(descriptor, standard)
-    os.close(descriptor)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, "utf-8", "backslashreplace") for number in (1, 2))
     os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(env)
-    _read_environment_again()
+    print_to(output)
     sys.argv = argv
-    logging.setLogRecordFactory(_record_of_one_line)
-    ask_for_what_is_made()
     module, _, function = entry.partition(":")
     try:
         if function:
             sys.exit(getattr(importlib.import_module(module), function)())
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except Exception as error:
-        _tell_crash(error)
-        sys.exit(1)
+        tell_crash(error)
+        sys.exit(CRASHED)
     finally:
         logging.shutdown()
+
+
+def become_fresh(env: Mapping[str, str]) -> None:
+    """Make of a forked process what it would be if it had been started with this environment."""
+    os.setsid()
+    end_with_parent(_FORKING)
+    _let_loader_go()
+    os.environ.clear()
+    os.environ.update(env)
+    _read_environment_again()
+    logging.setLogRecordFactory(_record_of_one_line)
+    ask_for_what_is_made()
+
+
+def print_to(output: str) -> None:
+    """Append what this process prints, and what libraries print past Python, to a file."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # to where it was printed to before
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+    os.close(descriptor)
+    sys.stdout, sys.stderr = (
+        os.fdopen(number, "w", 1, "utf-8", "backslashreplace", closefd=False) for number in (1, 2)
+    )
 
 
 def _record_of_one_line(*arguments: Any, **more: Any) -> logging.LogRecord:
@@ -186,10 +223,10 @@ def _record_of_one_line(*arguments: Any, **more: Any) -> logging.LogRecord:
     return record
 
 
-def _tell_crash(error: BaseException) -> None:
+def tell_crash(error: BaseException) -> None:
     """Print an exception as Python does, and what it was raised from; its message, too, keeps to one line."""
     if error.__cause__ is not None:
-        _tell_crash(error.__cause__)
+        tell_crash(error.__cause__)
         print("The above exception was the direct cause of the following exception:", file=sys.stderr)
     stack = "".join(traceback.format_tb(error.__traceback__))
     said = printable("".join(traceback.format_exception_only(error)).rstrip())

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # loaded here: between fork and exec of a child nothing may be imported
@@ -65,15 +66,15 @@ class Limits:
         return wanted
 
 
-def apply_limits(wanted: dict[int, int]) -> None:
-    """Set limits for this process, as far as those that it was started with let it."""
+def apply_limits(wanted: Mapping[int, int], for_good: bool = True) -> None:
+    """Set limits for this process, as far as those that it was started with let it; `for_good`: it cannot lift them."""
     for kind, value in wanted.items():
         # at one limit of cpu time the kernel sends SIGXCPU, which says why; at the other SIGKILL, which none ignores
         most = value + 1 if kind == resource.RLIMIT_CPU else value
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY:
             value, most = min(value, hard), min(most, hard)
-        resource.setrlimit(kind, (value, most))
+        resource.setrlimit(kind, (value, most if for_good else hard))
 
 
 def end_with_parent(parent: int) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import OperatorError
-from . import answer, forkserver
+from . import answer, forkserver, kept
 from .forkserver import WarmChild
+from .kept import KeptChild
 from .limits import Limits, apply_limits, end_with_parent
 
 SLICE_SECONDS = 0.1
@@ -43,7 +44,8 @@ class Finished:
     """A child that is gone. `status` is its exit status, or the number of the signal that killed it.
 
     `lines` are of its output: those to keep, and the last ones. `answer` is what it left in its folder as that. `limit`
-    names the limit that it was ended for, `memory` the one that it may have met by itself.
+    names the limit that it was ended for, `memory` the one that it may have met by itself. `reused`: it had worked on
+    other files before.
     """
 
     ending: Ending
@@ -53,6 +55,7 @@ class Finished:
     answer: str = ""
     limit: str = ""
     memory: str = ""
+    reused: bool = False
 
     @property
     def was_limited(self) -> bool:
@@ -122,7 +125,7 @@ def run(
         output.seek(0)
         lines = _select(_lines(output), keep_line)
         seconds, left = time.monotonic() - started, answer.read(Path(folder))
-        return Finished(ending, abs(status), seconds, lines, left, limit, limits.memory_words)
+        return Finished(ending, abs(status), seconds, lines, left, limit, limits.memory_words, process.reused)
 
 
 def _limit_reached(limits: Limits, output: IO[bytes]) -> Ending | None:
@@ -142,6 +145,8 @@ def _how_it_ended(status: int, limits: Limits, output: IO[bytes]) -> tuple[Endin
 
 class _FreshChild(subprocess.Popen[bytes]):
     """A program as an operating system starts it."""
+
+    reused = False
 
     def __init__(
         self, argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes], wanted: Limits
@@ -170,18 +175,23 @@ class _FreshChild(subprocess.Popen[bytes]):
             return False
         return True
 
+    def keep(self) -> bool:
+        return False
 
-def _start(
-    argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes], wanted: Limits
-) -> _FreshChild | WarmChild:
+
+_Child = _FreshChild | WarmChild | KeptChild
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes], wanted: Limits) -> _Child:
     if entry := forkserver.entry_of(argv):
-        return WarmChild(entry, argv, env, folder, output, wanted.kernel())
+        kind = KeptChild if kept.is_kept(entry) else WarmChild
+        return kind(entry, argv, env, folder, output, wanted.kernel())
     return _FreshChild(argv, env, folder, output, wanted)
 
 
 @contextmanager
-def _ended(process: _FreshChild | WarmChild) -> Iterator[None]:
-    """Leave nothing of a child's process group behind: TERM, then KILL."""
+def _ended(process: _Child) -> Iterator[None]:
+    """Leave nothing of a child's process group behind: TERM, then KILL; but one that is kept for other files."""
     try:
         yield
     finally:
@@ -190,8 +200,9 @@ def _ended(process: _FreshChild | WarmChild) -> Iterator[None]:
             if not process.ended_within(TERM_SECONDS):
                 _signal_group(process.pid, signal.SIGKILL)
                 process.wait()
-        # what the child started and left behind
-        _signal_group(process.pid, signal.SIGKILL)
+        if not process.keep():
+            # what the child started and left behind
+            _signal_group(process.pid, signal.SIGKILL)
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -142,9 +142,12 @@ def expect_exit(run: Finished, errors: Sequence[str] = ()) -> None:
 
 
 def failure(run: Finished, cause: Cause, reason: str) -> Refused | Retry:
-    """What a child that failed for such a cause is to its file."""
+    """What a child that failed for such a cause is to its file.
+
+    Of memory, one that was reused may have lost some to files before this one.
+    """
     reason, status = clear_line(reason), run.status or 1
-    if cause == "memory":
+    if cause == "memory" and not run.reused:
         # the same file takes as much the next time: three tries would be three times the harm
         words = clear_line(f"ran out of memory: a child may have {run.memory}; {reason}")
         return Refused(words, status, limited=True)

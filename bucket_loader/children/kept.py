@@ -1,0 +1,151 @@
+"""A child that works on one file after another: what takes 15 ms of work is not worth a fork of 60 ms for each.
+
+It goes on only after a file that it was done with as one should be: whatever else happens ends it, and so do many files
+and much memory. A crash is the end of the file that it was at, as in a child that has one alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import multiprocessing
+import os
+import resource
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import IO
+
+from .forkserver import CRASHED, Forked, become_fresh, path_of, print_to, tell_crash
+from .limits import apply_limits
+
+MOST_FILES = 100  # of one child: what a library forgets to free comes to an end
+_KEEPERS = ("bucket_loader.storage",)  # programs whose `main(arguments)` may be called again and again
+_MEMORY_SHARE = 4  # a child that still holds one part in so many of what it may have is not kept
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a child gets: arguments of the program, the folder to work in, a place for its output, and limits."""
+
+    arguments: list[str]
+    folder: str
+    output: str
+    wanted: dict[int, int]
+
+
+class _Child:
+    """A forked process that waits for files."""
+
+    def __init__(self, entry: str, env: Mapping[str, str]) -> None:
+        self.env, self.files = dict(env), 0
+        self.pipe, other = multiprocessing.Pipe()
+        self.forked = Forked(_serve, entry, self.env, other)
+        other.close()
+
+
+_lock = threading.Lock()
+_idle: dict[str, list[_Child]] = {}  # by the program
+
+
+def is_kept(entry: str) -> bool:
+    """Whether a program is one whose children are kept."""
+    return entry in _KEEPERS
+
+
+class KeptChild:
+    """The work of such a child on one file: what its supervisor uses of subprocess.Popen."""
+
+    def __init__(
+        self,
+        entry: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        folder: str,
+        output: IO[bytes],
+        wanted: Mapping[int, int],
+    ) -> None:
+        self._entry = entry
+        self._status: int | None = None
+        self._fit = False
+        work = _File(list(argv[3:]), folder, path_of(output), dict(wanted))
+        self._child = _take(entry, env)
+        try:
+            self._child.pipe.send(work)
+        except OSError:  # it ended while it waited
+            self._child = _Child(entry, env)
+            self._child.pipe.send(work)
+        self.reused = self._child.files > 0
+        self.pid = self._child.forked.pid
+
+    def poll(self) -> int | None:
+        """The status of the program, or as that of a child that ended; None while it works."""
+        if self._status is None and self._child.pipe.poll():
+            try:
+                self._status, self._fit = self._child.pipe.recv()
+            except (EOFError, OSError):
+                wait([self._child.forked.sentinel])
+        return self._child.forked.poll() if self._status is None else self._status
+
+    def ended_within(self, seconds: float | None) -> bool:
+        return bool(wait([self._child.pipe, self._child.forked.sentinel], seconds))
+
+    def wait(self) -> None:
+        self.ended_within(None)
+
+    def keep(self) -> bool:
+        """Have the child wait for another file, where it may; else it is to be ended."""
+        self._child.files += 1
+        if self.poll() != 0 or not self._fit or self._child.files >= MOST_FILES:
+            return False
+        with _lock:
+            _idle.setdefault(self._entry, []).append(self._child)
+        return True
+
+
+def _take(entry: str, env: Mapping[str, str]) -> _Child:
+    """One that waits, or a new one. Those with another environment, credentials that ran out for one, are let go."""
+    with _lock:
+        waiting = _idle.pop(entry, [])
+        fit = [child for child in waiting if child.env == env]
+        taken = fit.pop() if fit else None
+        _idle[entry] = fit
+    for child in waiting:
+        if child is not taken and child not in fit:
+            child.pipe.close()  # which ends it
+    return taken or _Child(entry, env)
+
+
+def _serve(entry: str, env: dict[str, str], pipe: Connection) -> None:
+    """The child: run the program for each file that comes, until none can come any more."""
+    become_fresh(env)
+    main = importlib.import_module(f"{entry}.__main__").main
+    while True:
+        try:
+            work: _File = pipe.recv()
+        except (EOFError, OSError):
+            break
+        # of the time that the processor has given it, the files before this one had some
+        spent = int(time.process_time())
+        apply_limits(work.wanted | {resource.RLIMIT_CPU: work.wanted[resource.RLIMIT_CPU] + spent}, for_good=False)
+        os.chdir(work.folder)
+        print_to(work.output)
+        try:
+            status = main(work.arguments)
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else CRASHED
+        except Exception as error:
+            tell_crash(error)
+            status = CRASHED
+        os.chdir("/")
+        print_to(os.devnull)
+        pipe.send((status, _held() * _MEMORY_SHARE < work.wanted.get(resource.RLIMIT_DATA, resource.RLIM_INFINITY)))
+    logging.shutdown()
+
+
+def _held() -> int:
+    """Bytes of this process's data, as RLIMIT_DATA counts them."""
+    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()

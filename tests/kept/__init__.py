@@ -1,0 +1,1 @@
+"""A program whose children are kept, for the tests of how that is done."""
