@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ..children.limits import Budget
 from ..children.tool import Children, KeepGoing, Tools
 from ..config import Config
@@ -32,6 +35,9 @@ class CheckJob:
         self, config: Config, servers: Servers, tools: Tools, _inventory: Inventory | None = None
     ) -> None:  # a check notes nothing in its row
         self._config, self._servers, self._tools = config, servers, tools
+
+    def first_columns(self) -> Mapping[str, Any]:
+        return {}
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         row = claim.row

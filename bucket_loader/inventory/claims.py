@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,20 +41,26 @@ class Inventory(Table):
     def _replaced(self) -> None:
         self._searches, self._known_rows = {}, 0  # the new one may be shorter
 
-    def claim(self, work: Work, pod: str, lease: float, now: float | None = None) -> Claim | None:
+    def claim(
+        self,
+        work: Work,
+        pod: str,
+        lease: float,
+        now: float | None = None,
+        first: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Claim | None:
         """Take one row that waits for this work, or whose worker has gone silent; None when none was found.
 
-        An attempt that was cut off beside other files does not count: one of them may have killed the worker. None does
-        not prove that nothing is left: ask again after a pause.
+        `first` are columns that go into a row that was never tried together with its claim, where the numbers among
+        them are still 0. An attempt that was cut off beside other files does not count: one of them may have killed the
+        worker. None does not prove that nothing is left: ask again after a pause.
         """
         now = time.time() if now is None else now
         search = self._search(work)
         if search.mine is not None:
             # as a rule one request: a row that was never tried is counted by the claim itself
             mine = search.mine
-            claim = self._claim_in(mine, work, pod, lease, now, attempts=0) or self._claim_in(
-                mine, work, pod, lease, now
-            )
+            claim = self._claim_in(mine, work, pod, lease, now, 0, first) or self._claim_in(mine, work, pod, lease, now)
             if claim is not None:
                 return claim
             search.empty(mine)
@@ -80,9 +88,16 @@ class Inventory(Table):
         return Side.AFTER if np.isin(state, work.through).any() else Side.BEFORE
 
     def _claim_in(
-        self, chunk: int, work: Work, pod: str, lease: float, now: float, attempts: int | None = None
+        self,
+        chunk: int,
+        work: Work,
+        pod: str,
+        lease: float,
+        now: float,
+        attempts: int | None = None,
+        first: Mapping[str, Any] = MappingProxyType({}),
     ) -> Claim | None:
-        """Claim a row of one chunk; with `attempts`, only one with so many."""
+        """Claim a row of one chunk; with `attempts`, only one with so many, and 0 in the numbers of `first`."""
         token, total = new_token(), self._known_rows
         counter = work.column("attempts")
         ready = f"(state == {int(work.ready)}) & (notbefore <= {int(now)})"
@@ -99,7 +114,9 @@ class Inventory(Table):
         else:
             # one whose worker died, and that nobody has begun since, is not as new as it looks
             ready = f"({ready}) & ({counter} == {attempts}) & ({work.column('status')} >= 0)"
-            values |= {counter: attempts + 1, work.column("status"): IN_WORK}
+            # HSDS has no literal for an empty text
+            ready += "".join(f" & ({name} == 0)" for name, value in first.items() if isinstance(value, int))
+            values |= {counter: attempts + 1, work.column("status"): IN_WORK, **first}
         try:
             changed = self._update(chunk, total, ready, values, limit=1, again=False)
             rows = [self.row(index) if row is None else self._decode(index, row) for index, row in changed]
@@ -116,7 +133,7 @@ class Inventory(Table):
                 back = {"state": int(work.ready)} | ({} if attempts is None else {counter: attempts})
                 self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
         if attempts is not None:
-            return Claim(won[0], work, token, self.table_id)
+            return Claim(won[0], work, token, self.table_id, first=first)
         # the status is as it was before: an active row has that of a worker that is gone
         status = int(getattr(won[0], work.column("status")))
         claim = Claim(won[0], work, token, self.table_id, taken_over=status in (IN_WORK, ALONE))
@@ -158,9 +175,7 @@ class Inventory(Table):
         if work.prefix == "load":
             values |= {"loadreason": ascii_line(outcome.reason), "loadmode": outcome.mode}
             if self.has_roots:
-                values["loadengine"] = outcome.engine
-                if outcome.state is State.LOADED:
-                    values["newroot"] = ""  # it is a domain's
+                values |= {"loadengine": outcome.engine, **outcome.columns}
             if outcome.source:
                 values |= source_values(outcome.source)
             if outcome.state is State.LOADED:

@@ -127,7 +127,7 @@ class Row:
 class Claim:
     """The right to work on one row until its lease runs out. `row` is the row as it was claimed.
 
-    `taken_over`: its last worker died, or lost it.
+    `taken_over`: its last worker died, or lost it. `first`: the columns that were written with it.
     """
 
     row: Row
@@ -135,6 +135,7 @@ class Claim:
     token: int
     table_id: str
     taken_over: bool = False
+    first: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def attempt(self) -> int:
@@ -150,6 +151,7 @@ class Outcome:
     reason: str = ""
     mode: str = ""
     engine: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)  # others of the row, which this engine knows
     source: SourceObject | None = None
     wait: float = 0.0  # seconds until the row may be claimed again
     traffic: Mapping[str, int] = field(default_factory=dict)  # with S3, for the metrics (`storage.transfers.Traffic`)

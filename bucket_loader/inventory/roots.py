@@ -1,7 +1,8 @@
 """The roots that a row answers for, so that none is forgotten: one being written, and those that it replaced.
 
 A root is known by 16 hexadecimal digits (`storage.ids`). It is in the row before its first key is in the bucket, and
-until its last one is gone. One that was replaced stays for a while: readers have it in their caches.
+until its last one is gone. One that was replaced stays for a while: readers have it in their caches. While a row names
+any, its `cleanup` is not 0.
 """
 
 from __future__ import annotations

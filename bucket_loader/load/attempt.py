@@ -39,6 +39,12 @@ class Attempt:
             raise Refused("the source object is gone")
         return source
 
+    @property
+    def _again(self) -> bool:
+        """Whether the row was worked on before: its domain may be there, or remembered."""
+        row = self._claim.row
+        return bool(self._claim.attempt > 1 or row.loadmode or row.version)
+
     def _make_folder(self) -> None:
         try:
             self._servers.make_folder_of(self._domain, below=self._config.tgt_folder)

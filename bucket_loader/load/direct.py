@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ..children.tool import Children
@@ -19,6 +20,7 @@ from ..hsds import NotFound, Unavailable
 from ..inventory import roots
 from ..inventory.model import Claim, Outcome
 from ..inventory.roots import Replaced
+from ..inventory.states import State
 from ..log import event, timed
 from ..pod.job import ReleaseSlot
 from ..pod.servers import Servers
@@ -72,20 +74,28 @@ class DirectLoad(Attempt):
             raise self._clean_up(failure, root) from None
         link = self._config.link_files and (written["linked"] or not written["copied"])
         traffic = {name: written[name] for name in vars(Traffic())}
-        return self._finish(source, "link" if link else "ingest", traffic)
+        outcome = self._finish(source, "link" if link else "ingest", traffic)
+        if outcome.state is State.LOADED:
+            # the root is a domain's now; without others, nobody need look at the row again
+            due = min((one.due for one in roots.parse(self._claim.row.oldroots)), default=0)
+            return replace(outcome, columns={"newroot": "", "cleanup": due})
+        return outcome
 
     # -- roots ---------------------------------------------------------------------------------------------------------
 
     def _new_root(self) -> str:
         """A root that the row names; one that an attempt before this one left is to go."""
         row = self._claim.row
+        if self._claim.first:
+            return row.newroot
         values: dict[str, Any] = {}
         if row.newroot and self._target.root_of(self._domain) != row.newroot:
             values = self._replaced(row.newroot, ABANDONED_SECONDS)
-        root = ids.new_root()
-        cleanup = int(time.time() + ABANDONED_SECONDS)
-        self._record({"cleanup": min(cleanup, row.cleanup or cleanup)} | values | {"newroot": root})
-        return root
+        new = new_root()
+        self._record(
+            {"cleanup": min(new["cleanup"], row.cleanup or new["cleanup"])} | values | {"newroot": new["newroot"]}
+        )
+        return str(new["newroot"])
 
     def _replaced(self, root: str, seconds: float) -> dict[str, Any]:
         """The columns that say of a root that it may go in some time.
@@ -128,18 +138,23 @@ class DirectLoad(Attempt):
         folder = self._domain.rpartition("/")[0]
         domain = Domain.of(root, config.hs_username or "", self._target.acls_of(folder), config.public_read)
         old = self._target.root_of(self._domain)
-        if old is not None and old != root:
+        if old is not None:
             self._record(self._replaced(old, config.replaced_grace))
-        shown = None
+        elif not self._again and self._servers.shows_target:
+            # HSDS looks for a domain that it never had: to ask it, too, was a fifth of the CPU of a small file
+            self._target.publish(self._domain, domain)
+            return
+        shown, cached = None, old is not None
         for _ in range(SWITCHES):
             self._end_if_called_off()
-            if old is not None:
+            if cached:
                 self._forget_old()
             self._target.publish(self._domain, domain)
             shown = cluster.root_of(self._domain)
             if shown == ids.root_id(root):
+                self._servers.shows_target = True
                 return
-            old = old or ""  # it is in a cache, although it is not in the bucket
+            cached = True  # although it may not be in the bucket
         raise Unavailable(f"HSDS at {cluster.endpoint} shows {shown or 'nothing'} where {self._domain} was published")
 
     def _forget_old(self) -> None:
@@ -168,6 +183,11 @@ class DirectLoad(Attempt):
         if self._servers.folder_vanished(self._domain):
             failure = Retry(f"the folder of {self._domain} was removed meanwhile")
         return failure
+
+
+def new_root() -> dict[str, Any]:
+    """The columns that name a new root."""
+    return {"newroot": ids.new_root(), "cleanup": int(time.time() + ABANDONED_SECONDS)}
 
 
 def problem(config: Config, servers: Servers, has_roots: bool) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from ..children.limits import Budget
 from ..children.tool import Children, KeepGoing, Tools
@@ -35,6 +37,11 @@ class LoadJob:
 
     def __init__(self, config: Config, servers: Servers, tools: Tools, inventory: Inventory) -> None:
         self._config, self._servers, self._tools, self._inventory = config, servers, tools, inventory
+
+    def first_columns(self) -> Mapping[str, Any]:
+        """The root that the direct engine will write, which the row has to name first."""
+        can_be_direct = not direct.problem(self._config, self._servers, self._inventory.has_roots)
+        return direct.new_root() if can_be_direct else {}
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         children = self._tools.within(Budget(self._config.load_time_limit, "load_time_limit"), keep_going)
@@ -118,9 +125,8 @@ class _Load(Attempt):
         (meta_only) reaches the service node but not the data node. Before the first load there is none, as a rule; the
         proof would see it.
         """
-        claim, servers = self._claim, self._servers
-        again = claim.attempt > 1 or claim.row.loadmode or claim.row.version
-        if again and servers.pod is not servers.cluster:
+        servers = self._servers
+        if self._again and servers.pod is not servers.cluster:
             self._end_if_called_off()
             servers.cluster.delete_domain(self._domain)
 

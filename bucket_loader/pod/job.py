@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from ..children.tool import KeepGoing, Tools
 from ..config import Config
@@ -18,13 +18,16 @@ ReleaseSlot = Callable[[], None]
 class Job(Protocol):
     """A kind of work: a load, or a check.
 
-    `run` returns what it found, and raises what interrupts it: `Refused` and `Retry` for what stands in the way of this
-    file, `CalledOff`, and `Unavailable` or `SourceError` while a server is away: the row is released then. It may
-    release its slot when its tools are done and it only waits for servers; `overlaps_flush` says whether it does.
+    `first_columns` are those that go into a row that was never tried, together with its claim. `run` returns what it
+    found, and raises what interrupts it: `Refused` and `Retry` for what stands in the way of this file, `CalledOff`,
+    and `Unavailable` or `SourceError` while a server is away: the row is released then. It may release its slot when
+    its tools are done and it only waits for servers; `overlaps_flush` says whether it does.
     """
 
     work: Work
     overlaps_flush: bool
+
+    def first_columns(self) -> Mapping[str, Any]: ...
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome: ...
 

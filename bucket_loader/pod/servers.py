@@ -27,6 +27,7 @@ class Servers:
         self.nodes = DataNodes(self.pod)
         self.source = source
         self.target = Target(source, config.tgt_bucket) if config.tgt_bucket else None
+        self.shows_target = False  # whether the cluster's HSDS was seen to show what was put into the target
         self._versions: dict[str, tuple[str, float]] = {}  # by address, and when it was asked for
         self._folders: set[str] = set()
 

@@ -114,7 +114,8 @@ class Worker:
         asked = time.monotonic()
         try:
             with timed("claim"):
-                claim = self._inventory.claim(self._job.work, self.name, self._config.lease_time)
+                first = self._job.first_columns()
+                claim = self._inventory.claim(self._job.work, self.name, self._config.lease_time, first=first)
         except (HsdsError, InventoryError) as error:
             return self._away("cannot claim", error)
         if claim is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,9 @@ class Good:
 
     work = LOAD
     overlaps_flush = False
+
+    def first_columns(self) -> dict[str, Any]:
+        return {}
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         return Outcome(State.LOADED if keep_going() else State.NEW, 0, mode="link")

@@ -164,6 +164,32 @@ def test_a_renewed_lease_holds(inventory: Inventory) -> None:
     assert inventory.claim(LOAD, "pod-2", 60, now=time.time() + 50) is None
 
 
+def test_some_columns_go_into_a_row_together_with_its_claim_if_it_was_never_tried(inventory: Inventory) -> None:
+    fill(inventory, 5)
+    claim(inventory)  # a worker's first one looks for where rows wait
+    first = {"newroot": "0123456789abcdef", "cleanup": 1_700_000_000}
+
+    def taken() -> Claim:
+        found = inventory.claim(LOAD, "pod-1", 60, first=first)
+        assert found is not None
+        return found
+
+    held = taken()
+    assert held.first == first and (held.row.newroot, held.row.cleanup) == tuple(first.values())
+    assert inventory.row(held.row.index) == held.row
+    assert inventory.finish(held, Outcome(State.LOADED, columns={"newroot": "", "cleanup": 0})) is State.LOADED
+    row = inventory.row(held.row.index)
+    assert (row.newroot, row.cleanup) == ("", 0)
+
+    tried, named = taken(), taken()
+    assert inventory.finish(tried, Outcome(State.NEW)) is State.NEW  # it still names what was written
+    assert inventory.release(named) is State.NEW
+    last = taken()
+    again = [taken(), taken()]
+    assert last.first == first and {one.row.index for one in again} == {tried.row.index, named.row.index}
+    assert not any(one.first for one in again)
+
+
 def test_a_worker_cannot_make_a_forbidden_move(inventory: Inventory) -> None:
     inventory.append([item("a.h5")])
     with pytest.raises(ForbiddenMove, match="from loading to verified"):

@@ -68,6 +68,8 @@ def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     rows = world.rows()
     assert {key: (row["state"], row["diffresult"]) for key, row in rows.items() if row["state"] != "verified"} == {}
     assert {row["loadengine"] for row in rows.values()} == {"direct"}
+    named = [(row.newroot, row.cleanup) for row in map(world.inventory().row, range(len(rows)))]
+    assert named == [("", 0)] * len(rows), "the watcher has to look at none of them again"
 
 
 def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world: World) -> None:
@@ -82,7 +84,8 @@ def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world
     new = root(world, "a.h5")
     assert new != old and under(world, old) and under(world, new)
     row = inventory.row(0)
-    assert [one.root for one in roots.parse(row.oldroots)] == [old] and not row.newroot
+    (replaced,) = roots.parse(row.oldroots)
+    assert (replaced.root, replaced.due, row.newroot) == (old, row.cleanup, "")
     assert row.oldbytes == sum(
         world.servers.s3.client().head_object(Bucket="target", Key=key)["ContentLength"]
         for key in under(world, old)

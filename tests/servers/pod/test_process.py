@@ -21,10 +21,10 @@ from bucket_loader.inventory import claims
 calls, claim = itertools.count(), claims.Inventory.claim
 
 
-def defective(*arguments):
+def defective(*arguments, **more):
     if next(calls) < {count}:
         raise KeyError("value")
-    return claim(*arguments)
+    return claim(*arguments, **more)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,9 @@ class Waiting:
         self.at_work = 0
         self.most_at_work = 0
         self._lock = threading.Lock()
+
+    def first_columns(self) -> dict[str, Any]:
+        return {}
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         with self._lock:
@@ -84,6 +88,9 @@ def test_the_next_row_is_worked_on_while_one_is_flushed(world: World, inventory:
 
 def test_a_worker_that_ends_leaves_its_slot_to_others(world: World, inventory: Inventory) -> None:
     class Away(Waiting):
+        def first_columns(self) -> dict[str, Any]:
+            return {}
+
         def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
             raise Unavailable("the server is away")
 

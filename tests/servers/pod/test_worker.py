@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,9 @@ class Scripted:
 
     def __init__(self, *runs: Run) -> None:
         self._runs: Iterator[Run] = iter(runs)
+
+    def first_columns(self) -> dict[str, Any]:
+        return {}
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         return next(self._runs)(claim, keep_going)
@@ -178,8 +182,8 @@ def test_a_lease_counts_from_before_its_claim_was_asked_for(
 ) -> None:
     claim = inventory.claim
 
-    def paused(work: Work, pod: str, lease: float) -> Claim | None:
-        mine = claim(work, pod, lease)
+    def paused(work: Work, pod: str, lease: float, first: dict[str, Any]) -> Claim | None:
+        mine = claim(work, pod, lease, first=first)
         time.sleep(2.1)  # a worker that is stopped before it hears of its claim
         inventory.clone().claim(LOAD, "pod-2", 60, now=time.time() + 100)
         return mine
