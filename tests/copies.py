@@ -52,7 +52,7 @@ class VerifyServers:
         client.upload_file(str(path), "src", path.name)
         uri, root, name = f"s3://src/{path.name}", ids.new_root(), f"/home/admin/direct-{mode}-{path.name}"
         wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
-        with h5py.File(path, "r") as file, Transfers(client, 8, 64 << 20) as transfers:
+        with h5py.File(path, "r") as file, Transfers(client, BUCKET, 8, 64 << 20) as transfers:
             written = Writer(
                 file, wish, Destination(BUCKET, root), transfers, partial(transfers.get, "src", path.name)
             ).write()

@@ -15,7 +15,7 @@ import botocore.exceptions
 
 from ..causes import Trouble, cause_of
 from ..children.answer import Answer
-from ..children.answering import answered, child_parser, s3_of_environment
+from ..children.answering import answered, child_parser, puts_of_environment, s3_of_environment
 from .oversize import SizeLimits
 from .source import LocalFile, S3Object, opened
 from .transfers import Transfers
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limits = SizeLimits(options.max_chunk, options.max_unwritten)
         link = options.link or options.only_link
         wish = Wish(options.source, link, not options.only_link, limits, options.reader)
-        with Transfers(s3_of_environment(options.concurrency), options.concurrency, options.in_flight) as transfers:
+        client, fast = s3_of_environment(options.concurrency), puts_of_environment(options.bucket)
+        with Transfers(client, options.bucket, options.concurrency, options.in_flight, fast) as transfers:
             try:
                 source = _source(options.source, transfers, options.block if link else 4 * options.block)
                 with opened(options.source, source, options.block) as file:

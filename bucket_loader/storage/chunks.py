@@ -39,11 +39,11 @@ class Sizes:
 
 
 class ChunkWriter:
-    """Writes the chunks of datasets into a bucket."""
+    """Writes the chunks of datasets."""
 
-    def __init__(self, transfers: Transfers, bucket: str, read: Read, max_chunk: int) -> None:
+    def __init__(self, transfers: Transfers, read: Read, max_chunk: int) -> None:
         """`read` gives bytes of the source, in any thread; a chunk that is made here has `max_chunk` bytes at most."""
-        self._transfers, self._bucket, self._read, self._max_chunk = transfers, bucket, read, max_chunk
+        self._transfers, self._read, self._max_chunk = transfers, read, max_chunk
 
     def copy(self, plan: Copied, dataset: str, sizes: Sizes) -> None:
         """Put each chunk of the file under the dataset's id; neighbours are read at once."""
@@ -64,7 +64,7 @@ class ChunkWriter:
             data = memoryview(self._read(start, offsets[-1] + lengths[-1] - start))
             for place, offset, length in zip(places, offsets, lengths, strict=True):
                 chunk = bytes(data[offset - start : offset - start + length])
-                self._transfers.put(self._bucket, ids.chunk_key(dataset, place), chunk)
+                self._transfers.put(ids.chunk_key(dataset, place), chunk)
 
         return work
 
@@ -77,7 +77,7 @@ class ChunkWriter:
 
             def work(place: list[int] = place, start: int = start, length: int = length) -> None:
                 body = self._read(plan.offset + start, length).ljust(whole, b"\0")
-                self._transfers.put(self._bucket, ids.chunk_key(dataset, place), body)
+                self._transfers.put(ids.chunk_key(dataset, place), body)
 
             self._transfers.run(whole, work)
 
@@ -135,7 +135,7 @@ class ChunkWriter:
         def work() -> None:
             data = body if level is None else zlib.compress(shuffled(body, item), level)
             sizes.stored += len(data)  # exact enough for a summary: threads may cross
-            self._transfers.put(self._bucket, ids.chunk_key(dataset, place), data)
+            self._transfers.put(ids.chunk_key(dataset, place), data)
 
         self._transfers.run(len(body), work)
 
@@ -159,7 +159,7 @@ class ChunkWriter:
             block["offset"][inside] = plan.index.offsets[rows]
             block["size"][inside] = plan.index.sizes[rows]
             sizes.chunks, sizes.stored = sizes.chunks + 1, sizes.stored + block.nbytes
-            self._transfers.put_soon(self._bucket, ids.chunk_key(table, homes[first].tolist()), block.tobytes())
+            self._transfers.put_soon(ids.chunk_key(table, homes[first].tolist()), block.tobytes())
         return dims, chunk
 
 

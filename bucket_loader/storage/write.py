@@ -93,7 +93,7 @@ class Writer:
 
     def __init__(self, file: h5py.File, wish: Wish, destination: Destination, transfers: Transfers, read: Read) -> None:
         self._file, self._wish, self._destination, self._transfers = file, wish, destination, transfers
-        self._chunks = ChunkWriter(transfers, destination.bucket, read, wish.limits.chunk)
+        self._chunks = ChunkWriter(transfers, read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
         self._unwritten = Unwritten(file, wish.limits.unwritten)
         self._now = time.time()
@@ -161,7 +161,7 @@ class Writer:
     def _put_json(self, key: str, body: Mapping[str, Any]) -> None:
         data = json.dumps(body).encode()
         self.written.metadata_bytes += len(data)
-        self._transfers.put_soon(self._destination.bucket, key, data)
+        self._transfers.put_soon(key, data)
 
     # -- groups and named types ----------------------------------------------------------------------------------------
 

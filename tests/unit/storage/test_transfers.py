@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import boto3
+import botocore.exceptions
 import pytest
+from botocore.config import Config as ClientConfig
 
+from bucket_loader.children.answering import puts_of_environment
 from bucket_loader.storage.transfers import Transfers
 
 
@@ -34,28 +41,118 @@ class Store:
 
 def test_no_more_bytes_are_held_than_allowed() -> None:
     store = Store()
-    with Transfers(store, 8, 1000) as transfers:  # type: ignore[arg-type]
+    with Transfers(store, "b", 8, 1000) as transfers:  # type: ignore[arg-type]
         for number in range(100):
-            transfers.put_soon("b", str(number), bytes(300))
+            transfers.put_soon(str(number), bytes(300))
     assert store.count == 100 and store.most <= 1000
     assert (transfers.traffic.puts, transfers.traffic.put_bytes, transfers.traffic.retries) == (100, 30_000, 100)
 
 
 def test_what_is_larger_than_all_goes_alone() -> None:
     store = Store()
-    with Transfers(store, 8, 1000) as transfers:  # type: ignore[arg-type]
+    with Transfers(store, "b", 8, 1000) as transfers:  # type: ignore[arg-type]
         for size in (500, 5000, 500):
-            transfers.put_soon("b", "k", bytes(size))
+            transfers.put_soon("k", bytes(size))
         transfers.wait()
         assert store.count == 3 and store.most == 5000
 
 
 def test_a_failure_is_raised_to_who_hands_over_more_and_at_the_end() -> None:
     store = Store(fails_at=3)
-    with pytest.raises(OSError, match="the store is full"), Transfers(store, 2, 1000) as transfers:  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="the store is full"), Transfers(store, "b", 2, 1000) as transfers:  # type: ignore[arg-type]
         for number in range(1000):
-            transfers.put_soon("b", str(number), bytes(100))
+            transfers.put_soon(str(number), bytes(100))
     assert store.count < 100
     store = Store(fails_at=1)
-    with pytest.raises(OSError, match="the store is full"), Transfers(store, 2, 1000) as transfers:  # type: ignore[arg-type]
-        transfers.put_soon("b", "k", b"")
+    with pytest.raises(OSError, match="the store is full"), Transfers(store, "b", 2, 1000) as transfers:  # type: ignore[arg-type]
+        transfers.put_soon("k", b"")
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """A store that answers with these statuses first, and then takes everything."""
+
+    statuses: list[int]
+    taken: list[tuple[str, bytes]]
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.statuses.pop(0) if self.statuses else 200
+        if status == 200:
+            self.taken.append((self.path, body))
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.send_header("ETag", '"0"')
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answers]]:
+    answers = type("Answers", (_Answers,), {"statuses": [], "taken": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        settings = {"endpoint_url": f"http://127.0.0.1:{server.server_port}", "key": "k", "secret": "s"}
+        monkeypatch.setenv("FSSPEC_S3", json.dumps(settings))
+        yield answers
+        server.shutdown()
+        thread.join()
+
+
+def transfers_to(store: type[_Answers]) -> Transfers:
+    fast = puts_of_environment("b")
+    assert fast is not None
+    client = boto3.client(
+        "s3",
+        endpoint_url=fast.config["endpoint"],
+        region_name="us-east-1",
+        aws_access_key_id="k",
+        aws_secret_access_key="s",
+        config=ClientConfig(retries={"mode": "standard", "max_attempts": 3}, s3={"addressing_style": "path"}),
+    )
+    return Transfers(client, "b", 2, 1000, fast)
+
+
+@pytest.mark.parametrize(("statuses", "retries"), [([], 0), ([503], 1), ([500, 503, 503], 3), ([404], 1)])
+def test_what_the_fast_way_cannot_put_goes_by_the_client(
+    store: type[_Answers], statuses: list[int], retries: int
+) -> None:
+    store.statuses.extend(statuses)
+    with transfers_to(store) as transfers:
+        transfers.put("db/a?b#c.json", b"body")
+    assert [body.partition(b"\r\n")[0] and path for path, body in store.taken] == ["/b/db/a%3Fb%23c.json"]
+    assert (transfers.traffic.puts, transfers.traffic.put_bytes, transfers.traffic.retries) == (1, 4, retries)
+
+
+def test_a_refusal_has_the_words_of_the_client(store: type[_Answers]) -> None:
+    store.statuses.extend([403, 403])
+    with pytest.raises(botocore.exceptions.ClientError, match="403"), transfers_to(store) as transfers:
+        transfers.put("key", b"body")
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables"),
+    [
+        ({}, {}),
+        ({"endpoint_url": "http://127.0.0.1:9"}, {}),
+        ({"endpoint_url": "http://127.0.0.1:9", "anon": True}, {}),
+        ({"endpoint_url": "https://127.0.0.1:9", "key": "k", "secret": "s"}, {"AWS_CA_BUNDLE": "/own.pem"}),
+    ],
+)
+def test_the_client_alone_knows_other_keys_and_certificates(
+    settings: dict[str, object], variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    for name, value in ({"FSSPEC_S3": json.dumps(settings)} | variables).items():
+        monkeypatch.setenv(name, value)
+    assert puts_of_environment("b") is None
+
+
+def test_temporary_keys_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    settings = {"endpoint_url": "https://127.0.0.1:9", "key": "k", "secret": "s", "token": "t"}
+    monkeypatch.setenv("FSSPEC_S3", json.dumps(settings))
+    fast = puts_of_environment("b")
+    assert fast is not None and fast.config["session_token"] == "t"
