@@ -1,7 +1,7 @@
 # Needs python3 (3.10+), make and a shell; everything else goes into .venv, from requirements.lock.
 #   make demo             the whole job on this machine, with sample files
 #   make demo FILES=DIR   the same with your own HDF5 files    make demo HSDS=1.0.2    with this as the cluster's HSDS
-#   make demo ENGINE=direct   without hsload
+#   make demo ENGINE=direct   without hsload    make faults ENGINE=direct   the tests with this load_engine
 #   make quick            tests that need no server, in seconds
 #   make test             all tests          make check    lint, types, tests
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
@@ -35,6 +35,8 @@ FUZZ_SEED ?= $(shell date +%Y%m%d)
 CASE ?=
 # HSDS=1.0.2 POD_HSDS=… : the versions of the cluster's and of the pods' HSDS, for the demo and the tests
 VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(POD_HSDS))
+# and ENGINE=auto|direct|hsload
+SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 
 .PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
@@ -70,7 +72,7 @@ quick: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal tests/unit
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(VERSIONS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(SETTING)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -91,7 +93,7 @@ compatibility: $(READY)
 
 # processes and servers that die, lie or are away; a table at the end
 faults: $(READY)
-	@timeout 3000 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal $(VERSIONS) tests/faults
+	@timeout 3000 $(BIN)/python -m pytest -m faults -n 2 --dist worksteal $(SETTING) tests/faults
 
 # thousands of damaged files through the children of a worker, some of them through a loader and a differ; and damaged
 # answers of HSDS to the comparison

@@ -15,7 +15,7 @@ import re
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import shtab
 import yaml
@@ -26,6 +26,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -34,6 +35,8 @@ from .domains import Domains
 from .errors import OperatorError
 
 PLACEHOLDER = "SupplyCorrectValue"
+Engine = Literal["auto", "direct", "hsload"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 ALIASES = {"hsds_global": "hsds_endpoint"}  # the name of 2021
 # the sample's other keys, which this version has no use for, keep an old file working
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -87,7 +90,7 @@ class Config(BaseModel):
     tgt_folder: Text
     link_files: bool = True
     link_fallback: Literal["ingest", "fail"] = "ingest"
-    load_engine: Literal["auto", "direct", "hsload"] = "hsload"
+    load_engine: Engine = "auto"
     public_read: bool = False  # a copy is not to be more public than its source without a word
     inventory_domain: Text
     hsds_endpoint: Text
@@ -205,6 +208,13 @@ class Config(BaseModel):
                 "must start with http:// or https://, followed by a host and perhaps a path, without ? and #"
             )
         return value.rstrip("/")
+
+    @field_validator("load_engine")
+    @classmethod
+    def _direct_knows_its_bucket(cls, value: Engine, info: ValidationInfo) -> Engine:
+        if value == "direct" and not info.data.get("tgt_bucket"):
+            raise ValueError("writes into tgt_bucket, which is not set: set it, or choose auto")
+        return value
 
     @field_validator("log_level")
     @classmethod

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from bucket_loader.config import ENGINES
 from bucket_loader.local.servers import HSDS_VERSIONS, OWN_HSDS
 from bucket_loader.log import LIBRARIES, logger
 from tests.copies import VerifyServers, started
 from tests.samples import write_base
-from tests.world import Servers, World
+from tests.world import TARGET, Servers, World
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     for of, what in (("cluster", "cluster's HSDS"), ("pod", "pods' own HSDS")):
         parser.addoption(f"--{of}-hsds", choices=HSDS_VERSIONS, default=OWN_HSDS, help=f"the version of the {what}")
+    parser.addoption("--engine", choices=ENGINES, default="", help="load_engine of the tests that do not set it")
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +33,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
 @pytest.fixture
 def world(servers: Servers, request: pytest.FixtureRequest) -> World:
     """A source bucket, a target folder and an inventory of this test's own."""
-    return World.make(servers, request.node.name)
+    made = World.make(servers, request.node.name)
+    if engine := request.config.getoption("--engine"):
+        made.settings |= {"load_engine": engine, "tgt_bucket": TARGET}
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from bucket_loader.s3 import SourceObject
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"
+TARGET = "target"  # the bucket of every HSDS
 
 
 @dataclass
@@ -40,11 +41,11 @@ class Servers:
         users = {USER: PASSWORD}
         readers = users | {"reader": "reader-word"}
         with S3Server(root) as s3:
-            s3.make_bucket("target")
+            s3.make_bucket(TARGET)
             with (
-                HsdsServer(root, s3, "target", readers, "cluster", version=cluster_hsds) as cluster,
-                HsdsServer(root, s3, "target", users, "pod", POD_SETTINGS, version=pod_hsds) as pod,
-                HsdsServer(root, s3, "target", users, "checker", POD_SETTINGS, version=pod_hsds) as checker,
+                HsdsServer(root, s3, TARGET, readers, "cluster", version=cluster_hsds) as cluster,
+                HsdsServer(root, s3, TARGET, users, "pod", POD_SETTINGS, version=pod_hsds) as pod,
+                HsdsServer(root, s3, TARGET, users, "checker", POD_SETTINGS, version=pod_hsds) as checker,
             ):
                 yield cls(root, s3, cluster, pod, checker)
 

@@ -36,6 +36,10 @@ class CheckJob:
     ) -> None:  # a check notes nothing in its row
         self._config, self._servers, self._tools = config, servers, tools
 
+    @staticmethod
+    def prepare(config: Config, servers: Servers, inventory: Inventory) -> None:
+        """Nothing stands in the way of every check."""
+
     def first_columns(self) -> Mapping[str, Any]:
         return {}
 

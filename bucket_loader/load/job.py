@@ -38,10 +38,16 @@ class LoadJob:
     def __init__(self, config: Config, servers: Servers, tools: Tools, inventory: Inventory) -> None:
         self._config, self._servers, self._tools, self._inventory = config, servers, tools, inventory
 
+    @staticmethod
+    def prepare(config: Config, servers: Servers, inventory: Inventory) -> None:
+        """Say how files are loaded. Raises InventoryError where they cannot be loaded as the settings say."""
+        problem = _not_direct(config, servers, inventory)
+        by = "hsload" if problem else "the direct engine"
+        event(logging.INFO, "loads by", engine=by, reason=problem or None)
+
     def first_columns(self) -> Mapping[str, Any]:
         """The root that the direct engine will write, which the row has to name first."""
-        can_be_direct = not direct.problem(self._config, self._servers, self._inventory.has_roots)
-        return direct.new_root() if can_be_direct else {}
+        return {} if _not_direct(self._config, self._servers, self._inventory) else direct.new_root()
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         children = self._tools.within(Budget(self._config.load_time_limit, "load_time_limit"), keep_going)
@@ -60,9 +66,7 @@ class LoadJob:
         """By the engine of the settings; `auto`: by hsload where the direct one cannot."""
         config, servers = self._config, self._servers
         about = (config, servers, children, claim)
-        problem = direct.problem(config, servers, self._inventory.has_roots)
-        if problem and config.load_engine == "direct":
-            raise InventoryError(f"load_engine is direct, and cannot be: {problem}")
+        problem = _not_direct(config, servers, self._inventory)
         if not problem and servers.target is not None:
             # by hsload, the slot is needed longer
             release = release_slot if config.load_engine == "direct" else _nothing
@@ -82,6 +86,17 @@ class LoadJob:
         except Refused as again:
             again.reason = f"{refused.reason}; hsload: {again.reason}"
             raise
+
+
+def _not_direct(config: Config, servers: Servers, inventory: Inventory) -> str:
+    """Why files are not loaded by the direct engine; an empty text when they are.
+
+    Raises InventoryError where the settings allow no other.
+    """
+    problem = direct.problem(config, servers, inventory.has_roots)
+    if problem and config.load_engine == "direct":
+        raise InventoryError(f"load_engine is direct, and cannot be: {problem}")
+    return problem
 
 
 def _nothing() -> None:

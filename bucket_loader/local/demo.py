@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import get_args
 
 import h5py
 import numpy as np
@@ -25,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .. import progress
-from ..config import Config
+from ..config import ENGINES
 from ..hsds import Hsds
 from ..inventory.claims import Inventory
 from ..inventory.states import State
@@ -278,8 +277,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(
             f"--{of}", choices=HSDS_VERSIONS, default=OWN_HSDS, help=f"the version of the {what} (default: {OWN_HSDS})"
         )
-    engines = get_args(Config.model_fields["load_engine"].annotation)
-    parser.add_argument("--engine", choices=engines, default="hsload", help="load_engine (default: hsload)")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="load_engine (default: auto)")
     options = parser.parse_args(argv)
     console = Console()
     if options.files is not None and not options.files.is_dir():

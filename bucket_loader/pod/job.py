@@ -33,8 +33,10 @@ class Job(Protocol):
 
 
 class JobType(Protocol):
-    """The class of a job."""
+    """The class of a job. `prepare` comes once, before all of them: it raises what stands in the way of every one."""
 
     overlaps_flush: bool
+
+    def prepare(self, config: Config, servers: Servers, inventory: Inventory, /) -> None: ...
 
     def __call__(self, config: Config, servers: Servers, tools: Tools, inventory: Inventory, /) -> Job: ...

@@ -54,7 +54,9 @@ def work(options: argparse.Namespace, settings: Config, job: JobType) -> int:
                     f"there is no folder {settings.tgt_folder} on {settings.hsds_endpoint}: make it with "
                     f"'hstouch {settings.tgt_folder}', or change tgt_folder"
                 )
-            opened[:] = [Inventory.open(servers.cluster, settings.inventory_domain)]
+            inventory = Inventory.open(servers.cluster, settings.inventory_domain)
+            job.prepare(settings, servers, inventory)
+            opened[:] = [inventory]
 
         if not wait_for(ready, settings, stop, metrics):
             return 0

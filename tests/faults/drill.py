@@ -53,7 +53,7 @@ class Drill:
         self.found: Found | None = None
         self.bodies: dict[str, bytes] = {}
         self.random = random.Random(2021)
-        world.settings = {
+        world.settings |= {
             "link_files": False,
             "lease_time": LEASE,
             "shutdown_grace": 2,

@@ -59,7 +59,9 @@ def test_a_loader_paused_past_its_lease(drill: Drill, moment: str, tmp_path: Pat
     with s3_proxy(drill.world) as (handler, gateway), ExitStack() as stack:
         handler.fault = "slow"
         # the look at the file, or the load, takes long enough to be met
-        settings = {"aws_s3_gateway": gateway} if moment == "before hsload" else {"hsload": slow}
+        settings = (
+            {"aws_s3_gateway": gateway} if moment == "before hsload" else {"hsload": slow, "load_engine": "hsload"}
+        )
         paused = drill.start(stack, "loader.py", "paused", **settings)
         drill.wait(lambda: "load begins" in drill.log("paused"))
         drill.kill(paused, signal.SIGSTOP)
@@ -97,6 +99,7 @@ def test_told_to_stop_during_a(drill: Drill, moment: str) -> None:
     behind, setting = (servers.cluster, "hsds_endpoint")
     if moment in ("load", "flush"):
         behind, setting = (servers.pod, "hsds_local")
+        drill.world.settings["load_engine"] = "hsload"  # which alone asks it
     with lossy(int(behind.endpoint.rpartition(":")[2])) as proxy, ExitStack() as stack:
         loader = drill.start(stack, "loader.py", "pod-0", **{setting: proxy.endpoint})
         proxy.hold = {
@@ -130,7 +133,7 @@ def test_told_twice_to_stop(drill: Drill, tmp_path: Path) -> None:
     slow.chmod(0o755)
     inventory = drill.prepare(1)
     with ExitStack() as stack:
-        loader = drill.start(stack, "loader.py", "pod-0", hsload=slow, shutdown_grace=50)
+        loader = drill.start(stack, "loader.py", "pod-0", hsload=slow, load_engine="hsload", shutdown_grace=50)
         drill.wait(lambda: children(loader.pid))
         drill.kill(loader, signal.SIGTERM)
         time.sleep(1)
@@ -164,7 +167,7 @@ def test_a_file_that_kills_its_loader_every_time(drill: Drill, tmp_path: Path) -
     inventory = drill.prepare(4)
     with ExitStack() as stack:
         while inventory.row(1).state is not State.LOAD_FAILED:
-            loader = drill.start(stack, "loader.py", "pod-0", hsload=tool, workers=4)
+            loader = drill.start(stack, "loader.py", "pod-0", hsload=tool, load_engine="hsload", workers=4)
             drill.wait(lambda p=loader: p.poll() is not None or inventory.row(1).state is State.LOAD_FAILED)
             drill.injected += loader.poll() is not None
         drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 3)

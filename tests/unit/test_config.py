@@ -196,6 +196,13 @@ def test_there_is_no_option_for_the_password(tmp_path: Path) -> None:
         read(tmp_path, GOOD, "--hs_password=x")
 
 
+def test_the_direct_engine_knows_its_bucket(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).load_engine == "auto"
+    assert read(tmp_path, GOOD + "load_engine: direct\ntgt_bucket: b\n").load_engine == "direct"
+    told = problems(tmp_path, GOOD + "load_engine: direct\n")
+    assert "load_engine: 'direct' (in " in told and "writes into tgt_bucket, which is not set" in told
+
+
 @pytest.mark.parametrize("value", ["null", "0", '""'])
 def test_no_port_is_no_endpoint(tmp_path: Path, value: str) -> None:
     assert read(tmp_path, GOOD + f"metrics_port: {value}\n").metrics_port is None

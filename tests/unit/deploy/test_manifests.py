@@ -104,9 +104,8 @@ def test_a_loader_without_sidecars_is_what_the_api_takes() -> None:
     kubernetes_validate.validate(made, VERSIONS[-1], strict=True)
     settings = {item["name"].lower(): item["value"] for item in theirs["env"]}
     assert settings == {"load_engine": "direct", "hsds_local": "null"}
-    Config.model_validate(
-        {"src_bucket": "a", "tgt_folder": "/b/", "inventory_domain": "/c/i.h5", "hsds_endpoint": "http://d"} | settings
-    )
+    needed = {"src_bucket": "a", "tgt_bucket": "b", "tgt_folder": "/c/", "inventory_domain": "/d/i.h5"}
+    Config.model_validate(needed | {"hsds_endpoint": "http://e"} | settings)
 
 
 @pytest.mark.parametrize("role", ROLES)
