@@ -12,6 +12,8 @@ import requests
 
 from tests.world import World
 
+_CODES = {"500": "InternalError", "503": "SlowDown", "404": "NoSuchBucket", "403": "ExpiredToken"}
+
 
 class S3Proxy(BaseHTTPRequestHandler):
     """Hands requests on to the real S3 server, unless a fault is on."""
@@ -25,14 +27,17 @@ class S3Proxy(BaseHTTPRequestHandler):
         lambda method, path: 0.0
     )  # for how many seconds to keep a request
 
+    refused: Callable[[str, str], bool] = staticmethod(lambda method, path: False)  # whether a request gets a 403
+
     def handle_request(self) -> None:
         kind = type(self)
         time.sleep(kind.delay(self.command, self.path))
-        if kind.fault in ("500", "503", "404", "403"):
+        refused = kind.refused(self.command, self.path)
+        if refused or kind.fault in _CODES:
             kind.hit += 1
-            code = {"500": "InternalError", "503": "SlowDown", "404": "NoSuchBucket", "403": "ExpiredToken"}[kind.fault]
+            status, code = ("403", "AccessDenied") if refused else (kind.fault, _CODES[kind.fault])
             body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'.encode()
-            self.send_response(int(kind.fault))
+            self.send_response(int(status))
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -194,7 +194,7 @@ def problem(config: Config, servers: Servers, has_roots: bool) -> str:
     """Why files are not loaded in this way; an empty text when they are."""
     if config.load_engine == "hsload":
         return "load_engine is hsload"
-    if not config.tgt_bucket:
+    if servers.target is None:
         return "tgt_bucket is not set: which bucket HSDS keeps its objects in is not known"
     if not config.hs_username:
         return "hs_username is not set: a domain has an owner"
@@ -203,4 +203,4 @@ def problem(config: Config, servers: Servers, has_roots: bool) -> str:
     version = servers.version_of(servers.cluster)
     if config.load_engine == "auto" and not version.startswith(VERSIONS):
         return f"the cluster's HSDS is of version {version}"
-    return ""
+    return servers.target.refusal(config.tgt_folder.rstrip("/"))

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
-from ..s3 import Source, SourceError
+from ..s3 import Source, SourceError, SourceUnavailable
 from . import ids
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RIGHTS = ("create", "read", "update", "delete", "readACL", "updateACL")
-ACLS_SECONDS = 60.0
+ACLS_SECONDS = REFUSAL_SECONDS = 60.0
 _EVERYTHING = dict.fromkeys(RIGHTS, True)
 _READING = dict.fromkeys(RIGHTS, False) | {"read": True, "readACL": True}
 _GONE = {"404", "NoSuchKey", "NotFound"}
@@ -53,11 +53,37 @@ class Target:
 
     def __init__(self, source: Source, bucket: str) -> None:
         self._source, self.bucket = source, bucket
+        self._refusal: str | None = None
+        self._asked = -REFUSAL_SECONDS
         self._acls: dict[str, tuple[dict[str, dict[str, bool]], float]] = {}  # by folder, and when it was asked for
 
     @property
     def _client(self) -> S3Client:
         return self._source.client
+
+    def refusal(self, folder: str) -> str:
+        """Why nothing of ours can be put there, where HSDS has a folder; an empty text when it can.
+
+        Asked for once, and while it cannot be again after a minute. Raises SourceUnavailable.
+        """
+        if self._refusal != "" and time.monotonic() - self._asked > REFUSAL_SECONDS:
+            self._refusal, self._asked = self._find_refusal(folder), time.monotonic()
+        return self._refusal or ""
+
+    def _find_refusal(self, folder: str) -> str:
+        bucket, key = self.bucket, ids.domain_key(folder)
+        try:
+            if self._read(key) is None:
+                return f"bucket {self.bucket} does not hold HSDS's folder {folder}: check tgt_bucket and aws_s3_gateway"
+            # takes the right to put, and puts nothing
+            with self._source.asking(self.bucket):
+                upload = self._client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+                self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        except SourceUnavailable:
+            raise
+        except SourceError as error:
+            return str(error)
+        return ""
 
     def root_of(self, domain: str) -> str | None:
         """The digits of a domain's root, as the bucket has it; None where there is no domain."""

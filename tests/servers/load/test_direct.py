@@ -20,6 +20,7 @@ from bucket_loader.storage import ids
 from bucket_loader.storage.target import RIGHTS, Target
 from bucket_loader.watch.leftovers import Leftovers
 from tests import files
+from tests.s3_proxy import s3_proxy
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.servers
@@ -223,6 +224,28 @@ def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
         for user in {*ours, *theirs}:
             assert ours.get(user) == theirs.get(user), user
         assert ("default" in ours) is public and "friend" in ours
+
+
+def test_where_nothing_can_be_put_direct_does_not_begin_and_auto_goes_by_hsload(world: World) -> None:
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    with s3_proxy(world) as (handler, gateway):
+        world.settings["aws_s3_gateway"] = gateway
+        handler.refused = staticmethod(lambda method, path: method == "POST" and "uploads" in path)
+        refusal = f"bucket target at {gateway} refuses these credentials (AccessDenied)"
+        failed = world.run("loader.py", "--once", "--ready_timeout=1")
+        assert failed.returncode == 1 and f"load_engine is direct, and cannot be: {refusal}" in failed.stderr
+        said = world.run("loader.py", "--drain", "--load_engine=auto")
+        assert said.returncode == 0 and f"engine=hsload reason='{refusal}" in said.stdout
+    assert world.rows()["a.h5"]["loadengine"] == "hsload"
+
+
+def test_a_bucket_that_is_not_the_one_of_hsds_is_not_written_to(world: World) -> None:
+    source, folder = Source(world.config()), world.folder.rstrip("/")
+    assert Target(source, "target").refusal(folder) == ""
+    assert f"bucket {world.bucket} does not hold HSDS's folder {folder}" in Target(source, world.bucket).refusal(folder)
+    assert "there is no bucket nowhere at " in Target(source, "nowhere").refusal(folder)
 
 
 def test_a_domain_can_be_changed_through_hsds(world: World) -> None:
