@@ -84,7 +84,7 @@ check: lint test
 
 # all public files in both modes, where they are beside the checkout
 corpus: $(READY)
-	@timeout 7200 $(BIN)/python -m pytest -m corpus -s tests/servers/test_corpus.py
+	@timeout 7200 $(BIN)/python -m pytest -m corpus -s $(SETTING) tests/servers/test_corpus.py
 
 # docs/compatibility.md and docs/mutations.md, from a real run that takes an hour; FILES=DIR for other files
 compatibility: $(READY)

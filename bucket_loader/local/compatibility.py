@@ -28,6 +28,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 
+from ..config import ENGINES, Engine
 from ..hsds import Hsds
 from ..verify import Domain, Trouble, verify
 from .demo import ROOT, SUFFIXES, terminable
@@ -42,11 +43,15 @@ Inspect = Callable[[Path, str, HsdsServer, str], None]
 
 @dataclass
 class Found:
-    """What became of a file: the row's state, the mode of its load, the reason; `notes` of a verified one by kind."""
+    """What became of a file: the row's state, the mode and engine of its load, the reason.
+
+    `notes` are those of a verified one, by kind.
+    """
 
     name: str
     state: str
     mode: str
+    engine: str
     reason: str
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -59,16 +64,25 @@ class Bench:
     """Servers and a login, for as many surveys as wanted. What is checked is read by an HSDS that loads nothing."""
 
     def __init__(
-        self, root: Path, s3: S3Server, cluster: HsdsServer, pod: HsdsServer, fresh: HsdsServer, password: str
+        self,
+        root: Path,
+        s3: S3Server,
+        cluster: HsdsServer,
+        pod: HsdsServer,
+        fresh: HsdsServer,
+        password: str,
+        engine: Engine,
     ) -> None:
-        self._root, self._s3, self._password = root, s3, password
+        self._root, self._s3, self._password, self._engine = root, s3, password, engine
         self._cluster, self._pod, self._fresh = cluster, pod, fresh
         self._surveys = 0
 
     @classmethod
     @contextmanager
-    def started(cls, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS) -> Iterator[Bench]:
-        """With these versions of HSDS as the cluster's and as the pods'."""
+    def started(
+        cls, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS, engine: Engine = "auto"
+    ) -> Iterator[Bench]:
+        """With these versions of HSDS as the cluster's and as the pods', and files that are loaded by an engine."""
         password = secrets.token_urlsafe(12)
         with tempfile.TemporaryDirectory(prefix="hsds-compatibility-") as folder:
             root = Path(folder)
@@ -80,7 +94,7 @@ class Bench:
                     HsdsServer(root, s3, "target", login, "pod", LOADER_SETTINGS, version=pod_hsds) as pod,
                     HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS, version=pod_hsds) as fresh,
                 ):
-                    yield cls(root, s3, cluster, pod, fresh, password)
+                    yield cls(root, s3, cluster, pod, fresh, password, engine)
 
     def survey(
         self, files: Mapping[str, Path], link: bool, time_limit: int, inspect: Inspect | None = None
@@ -106,7 +120,8 @@ class Bench:
         found = []
         for row in sorted(rows, key=lambda row: str(row["filename"]).lower()):
             name, state = row["filename"], row["state"]
-            item = Found(name, state, row["loadmode"], row["loadreason"] or row["diffresult"])
+            reason = row["loadreason"] or row["diffresult"]
+            item = Found(name, state, row["loadmode"], row["loadengine"], reason)
             if item.is_verified:
                 item.notes = self._notes(files[name], folder + name)
                 if inspect:
@@ -124,6 +139,8 @@ class Bench:
             "CONFIG_DIR": str(config),
             "SRC_BUCKET": bucket,
             "SRC_SUFFIX": "null",
+            "TGT_BUCKET": "target",
+            "LOAD_ENGINE": self._engine,
             "TGT_FOLDER": folder,
             "INVENTORY_DOMAIN": f"/home/{USER}/inventory-{self._surveys}.h5",
             "HSDS_ENDPOINT": self._cluster.endpoint,
@@ -191,7 +208,7 @@ def filter_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, list[Found]]) -> str:
+def page(files: int, engine: Engine, surveys: Mapping[str, list[Found]], filters: Mapping[str, list[Found]]) -> str:
     """The page. `surveys` and `filters`: by the wanted mode, and another version of the cluster's HSDS."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("h5pyd", "hsds", "h5py", "hdf5plugin"))
     lines = [
@@ -199,13 +216,14 @@ def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, l
         "",
         "Made by `make compatibility`; `make compatibility FILES=/path/to/folder` makes it for your own files.",
         f"{versions}, HDF5 {h5py.version.hdf5_version}, Python {platform.python_version()};"
-        f" {datetime.now(timezone.utc):%B %Y}. The pods' HSDS is {OWN_HSDS}; a version in brackets is that of the"
-        " cluster's, through which each verified domain was read back, too, and is the same where there is none.",
+        f" {datetime.now(timezone.utc):%B %Y}; load_engine: {engine}. The pods' HSDS is {OWN_HSDS}; a version in brackets"
+        " is that of the cluster's, through which each verified domain was read back, too, and is the same where there is"
+        " none.",
         "",
         f"## {files} files",
         "",
-        "| wanted | verified: linked | ingested | with gzip | values apart | load failed | check failed |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| wanted | verified: linked | ingested | with gzip | values apart | by hsload | load failed | check failed |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for wanted, found in surveys.items():
         modes = Counter(item.mode for item in found if item.is_verified)
@@ -215,6 +233,7 @@ def page(files: int, surveys: Mapping[str, list[Found]], filters: Mapping[str, l
             modes["ingest"],
             modes["unfilt"],
             modes["values"],
+            sum(item.is_verified and item.engine == "hsload" for item in found),
             states["load failed"],
             states["check failed"],
         ]
@@ -279,18 +298,20 @@ def _cell(text: str) -> str:
     return re.sub(r"(source|home/admin|%2Fadmin%2F)-?/?\d+", r"\1", text).replace("|", "\\|").replace("<", "&lt;")
 
 
-def make_page(folder: Path, time_limit: int, inspect: Inspect | None = None) -> tuple[str, dict[str, list[Found]]]:
+def make_page(
+    folder: Path, time_limit: int, engine: Engine = "auto", inspect: Inspect | None = None
+) -> tuple[str, dict[str, list[Found]]]:
     """Survey a folder (and the filters) in both modes; the page and what it is made of."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     files = {path.relative_to(folder).as_posix(): path for path in paths}
     surveys, filters = {}, {}
     for cluster_hsds in CLUSTERS:
-        with Bench.started(cluster_hsds) as bench, tempfile.TemporaryDirectory() as made:
+        with Bench.started(cluster_hsds, engine=engine) as bench, tempfile.TemporaryDirectory() as made:
             for wanted in ("link", "ingest"):
                 of = wanted if cluster_hsds == OWN_HSDS else f"{wanted} ({cluster_hsds})"
                 filters[of] = bench.survey(filter_files(Path(made)), wanted == "link", time_limit)
                 surveys[of] = bench.survey(files, wanted == "link", time_limit, inspect)
-    return page(len(files), surveys, filters), surveys
+    return page(len(files), engine, surveys, filters), surveys
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -298,12 +319,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="a folder with HDF5 files")
     parser.add_argument("--output", type=Path, help="the file to write (default: standard output)")
     parser.add_argument("--time-limit", type=int, default=300, help="seconds for one load or check (default 300)")
+    parser.add_argument("--engine", choices=ENGINES, default="auto", help="load_engine (default: auto)")
     options = parser.parse_args(arguments)
     if not options.folder.is_dir():
         parser.error(f"{options.folder} is not a folder")
     try:
         with terminable():
-            text, _ = make_page(options.folder, options.time_limit)
+            text, _ = make_page(options.folder, options.time_limit, options.engine)
     except (ServerFailed, Trouble) as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ reason that names what is wrong. The public files are looked for in a folder `sh
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import hdf5plugin  # noqa: F401  so that h5py reads the sources
@@ -19,7 +20,7 @@ from tests.odd_files import write_all
 from tests.world import ROOT
 
 CORPUS = ROOT.parent / "shared" / "corpus"
-# of the files at the edges: what HSDS or hsload cannot hold
+# of the files at the edges: what HSDS cannot hold, and beside it what hsload cannot
 REFUSED = {
     "arrays",
     "many_arrays",
@@ -45,19 +46,27 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
+    """`make corpus ENGINE=… HSDS=…` chooses what loads, and the cluster's HSDS."""
+    engine = pytestconfig.getoption("--engine") or "auto"
+    versions = (pytestconfig.getoption("--cluster-hsds"), pytestconfig.getoption("--pod-hsds"))
+    with Bench.started(*versions, engine) as started:
+        yield started
+
+
 def again(path: Path, domain: str, server: HsdsServer, password: str) -> None:
     compare_at(path.read_bytes(), domain, server.endpoint, password)
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no {CORPUS}: the public files are not here")
 @pytest.mark.parametrize("wanted", ["link", "ingest"])
-def test_every_public_file_ends_in_a_state_that_is_true(wanted: str) -> None:
+def test_every_public_file_ends_in_a_state_that_is_true(wanted: str, bench: Bench) -> None:
     paths = {path.name: path for path in sorted(CORPUS.iterdir()) if path.suffix in (".h5", ".hdf5")}
-    with Bench.started() as bench:
-        found = bench.survey(paths, wanted == "link", 900, inspect=again)
+    found = bench.survey(paths, wanted == "link", 900, inspect=again)
     assert [item.name for item in found] == sorted(paths, key=str.lower)
     for item in found:
-        print(f"{wanted}\t{item.state}\t{item.name}\t{item.mode}\t{item.reason}")
+        print(f"{wanted}\t{item.state}\t{item.name}\t{item.engine}\t{item.mode}\t{item.reason}")
         assert item.state in ("verified", "load failed"), "what cannot be loaded is known before the check"
         assert item.reason and "Traceback" not in item.reason
     print(f"{wanted}: {Counter(item.state for item in found)}")
@@ -65,13 +74,14 @@ def test_every_public_file_ends_in_a_state_that_is_true(wanted: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["link", "ingest"])
-def test_every_file_at_the_edge_of_the_format_ends_in_a_state_that_is_true(tmp_path: Path, wanted: str) -> None:
+def test_every_file_at_the_edge_of_the_format_ends_in_a_state_that_is_true(
+    tmp_path: Path, wanted: str, bench: Bench, pytestconfig: pytest.Config
+) -> None:
     write_all(tmp_path)
     paths = {path.name: path for path in sorted(tmp_path.iterdir())}
-    with Bench.started() as bench:
-        found = bench.survey(paths, wanted == "link", 300, inspect=again)
+    found = bench.survey(paths, wanted == "link", 300, inspect=again)
     for item in found:
-        print(f"{wanted}\t{item.state}\t{item.name}\t{item.mode}\t{item.reason}")
+        print(f"{wanted}\t{item.state}\t{item.name}\t{item.engine}\t{item.mode}\t{item.reason}")
         assert item.state in ("verified", "load failed") and item.reason and "Traceback" not in item.reason
     failed = {Path(item.name).stem for item in found if not item.is_verified}
     assert failed == REFUSED
