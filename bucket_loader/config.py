@@ -302,6 +302,8 @@ def load(options: argparse.Namespace, env: Mapping[str, str] | None = None) -> C
         ("the environment", _from_env(env, problems)),
         ("the command line", _from_options(options)),
     ]
+    if problems:
+        raise _refused(problems)  # what stands in a file that cannot be read is not missing
     values: dict[str, object] = {}
     origin: dict[str, str] = {}
     for name, layer in layers:
@@ -324,8 +326,12 @@ def load(options: argparse.Namespace, env: Mapping[str, str] | None = None) -> C
             if f"{key} (in" not in reported or item["type"] != "missing":
                 problems.append(_describe(key, item["type"], item["msg"], values.get(key), origin.get(key)))
     if problems:
-        raise ConfigError("the settings cannot be used:\n" + "\n".join(f"  - {line}" for line in problems))
+        raise _refused(problems)
     return config
+
+
+def _refused(problems: list[str]) -> ConfigError:
+    return ConfigError("the settings cannot be used:\n" + "\n".join(f"  - {line}" for line in problems))
 
 
 def _describe(key: str, kind: str, message: str, value: object, origin: str | None) -> str:
@@ -369,14 +375,30 @@ def _file_layers(
     return layers
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML that says a key twice says nothing: PyYAML takes the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                where = f"line {line}, and before it in line {lines[key.value]}"
+                raise yaml.YAMLError(f"{key.value} is there twice: {where}; keep one")
+            lines[key.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path, problems: list[str]) -> dict[str, object]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path} cannot be read: {error}")
         return {}
     except yaml.YAMLError as error:
-        problems.append(f"{path} is not YAML: {' '.join(str(error).split())}")
+        mark = getattr(error, "problem_mark", None)  # what it is and where; not its parser's state
+        said = f"{getattr(error, 'problem', error)} in line {mark.line + 1}" if mark else str(error)
+        problems.append(f"{path} is not YAML: {' '.join(said.split())}")
         return {}
     if content is None:
         return {}

@@ -125,7 +125,9 @@ def test_config_dir_from_the_environment(tmp_path: Path) -> None:
     ],
 )
 def test_values(tmp_path: Path, line: str, expected: dict[str, object]) -> None:
-    found = read(tmp_path, GOOD + line + "\n").model_dump()
+    key = line.partition(":")[0]
+    others = [one for one in GOOD.splitlines() if not one.startswith(f"{key}:")]
+    found = read(tmp_path, "\n".join([*others, line, ""])).model_dump()
     assert {key: found[key] for key in expected} == expected
 
 
@@ -163,8 +165,18 @@ def test_what_is_missing_is_named_with_the_ways_to_set_it(tmp_path: Path) -> Non
     )
 
 
-def test_a_file_that_is_not_yaml(tmp_path: Path) -> None:
-    assert "is not YAML" in problems(tmp_path, "a: [1\n")
+def test_a_file_that_is_not_yaml_is_said_once_with_the_line(tmp_path: Path) -> None:
+    said = problems(tmp_path, "src_bucket: a\ntgt_folder: [1\n").splitlines()
+    assert said[1:] == [
+        f"  - {tmp_path / 'config.yml'} is not YAML: expected ',' or ']', but got '<stream end>' in line 3"
+    ]
+
+
+def test_a_key_that_is_there_twice_is_said_with_both_lines(tmp_path: Path) -> None:
+    said = problems(tmp_path, "src_bucket: a\nworkers: 1\nsrc_bucket: b\n").splitlines()
+    assert said[1:] == [
+        f"  - {tmp_path / 'config.yml'} is not YAML: src_bucket is there twice: line 3, and before it in line 1; keep one"
+    ]
     assert "must hold lines of the form key: value" in problems(tmp_path, "- a\n- b\n")
 
 
