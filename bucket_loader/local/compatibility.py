@@ -217,8 +217,8 @@ def page(files: int, engine: Engine, surveys: Mapping[str, list[Found]], filters
         "Made by `make compatibility`; `make compatibility FILES=/path/to/folder` makes it for your own files.",
         f"{versions}, HDF5 {h5py.version.hdf5_version}, Python {platform.python_version()};"
         f" {datetime.now(timezone.utc):%B %Y}; load_engine: {engine}. The pods' HSDS is {OWN_HSDS}; a version in"
-        " brackets is that of the cluster's, through which each verified domain was read back, too, and is the same where"
-        " there is none.",
+        " brackets is that of the cluster's, through which each verified domain was read back, too, and is the same"
+        " where there is none.",
         "",
         f"## {files} files",
         "",

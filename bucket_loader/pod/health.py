@@ -7,6 +7,7 @@ but a restart helps it, and its row is no longer kept for it.
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import time
@@ -89,6 +90,13 @@ def _place(thread: int) -> str:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True  # a client that hangs does not keep the process
+    # a pod has addresses of one family or of both
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
 
 class _Handler(WSGIRequestHandler):

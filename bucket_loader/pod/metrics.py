@@ -21,6 +21,19 @@ PREFIX = "bucket_loader"
 FILE_SECONDS = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600)
 
 
+class LateGauge:
+    """A gauge that is not shown before it is known: an alert would take 0 for a time of long ago."""
+
+    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
+        self._gauge, self._registry, self._shown = Gauge(name, text, registry=None), registry, False
+
+    def set(self, value: float) -> None:
+        self._gauge.set(value)
+        if not self._shown:
+            self._registry.register(self._gauge)
+            self._shown = True
+
+
 class Metrics(Observer):
     """What every pod tells: its version, its process, its pulse."""
 
@@ -45,6 +58,9 @@ class Metrics(Observer):
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _late_gauge(self, name: str, text: str) -> LateGauge:
+        return LateGauge(f"{PREFIX}_{name}", text, self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)

@@ -58,7 +58,7 @@ class Desk:
     def store(self, quiet: bool = False) -> None:
         """Secrets and settings, by the two scripts."""
         for name, options in (
-            ("k8s_make_secrets.sh", []),
+            ("k8s_make_secrets.sh", ["--aws-keys"]),
             ("make_configmap.sh", ["-f", str(self.folder / "config.yml")]),
         ):
             env = {

@@ -174,9 +174,8 @@ def test_a_file_that_is_not_yaml_is_said_once_with_the_line(tmp_path: Path) -> N
 
 def test_a_key_that_is_there_twice_is_said_with_both_lines(tmp_path: Path) -> None:
     said = problems(tmp_path, "src_bucket: a\nworkers: 1\nsrc_bucket: b\n").splitlines()
-    assert said[1:] == [
-        f"  - {tmp_path / 'config.yml'} is not YAML: src_bucket is there twice: line 3, and before it in line 1; keep one"
-    ]
+    where = "line 3, and before it in line 1"
+    assert said[1:] == [f"  - {tmp_path / 'config.yml'} is not YAML: src_bucket is there twice: {where}; keep one"]
     assert "must hold lines of the form key: value" in problems(tmp_path, "- a\n- b\n")
 
 

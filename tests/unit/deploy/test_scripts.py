@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ import yaml
 
 from bucket_loader.config import KEYS
 from bucket_loader.deploy.configmap import ONE_CERTIFICATE
+from tests import kube_api
+from tests.kube_api import KubeApi
 from tests.unit.deploy.test_manifests import (
     AWS_SECRET,
     LOADER_CONFIG,
@@ -27,6 +30,7 @@ from tests.unit.deploy.test_manifests import (
     ROOT,
     VERSIONS,
     Manifest,
+    deployment,
     dockerfile,
     pod,
     references,
@@ -34,11 +38,19 @@ from tests.unit.deploy.test_manifests import (
 )
 
 LOGIN = {"HS_USERNAME": "john", "HS_PASSWORD": "not-a-secret"}
+KEYS_OF_PODS = {"AWS_ACCESS_KEY_ID": "AK-of-pods", "AWS_SECRET_ACCESS_KEY": "SK-of-pods"}
 # stands for kubectl and for the programs that a value might be handed to: notes its arguments, and kubectl its input
 SPY = """#!/bin/sh
 for word in "$@"; do printf '%s\\n' "{name} $word" >> {log}/argv; done
 {then}
 """
+
+KUBECTL = """env >> {log}/env
+case "$*" in
+*'config view'*) echo "here|ours|http://cluster:6443";;
+*' get secret '*) ;;
+*) cat >> {log}/stdin;;
+esac"""
 
 
 @dataclass
@@ -103,7 +115,7 @@ def scripts(tmp_path: Path) -> Scripts:
     log = shlex.quote(str(tmp_path / "log"))
     for name in ("kubectl", "base64", "tr", "python3"):
         real = shutil.which(name)
-        then = f"cat >> {log}/stdin" if name == "kubectl" else f'exec {shlex.quote(real or name)} "$@"'
+        then = KUBECTL.format(log=log) if name == "kubectl" else f'exec {shlex.quote(real or name)} "$@"'
         spy = tmp_path / "bin" / name
         spy.write_text(SPY.format(name=name, log=log, then=then))
         spy.chmod(0o755)
@@ -118,7 +130,7 @@ def decoded(manifest: Manifest) -> dict[str, str]:
 
 
 def test_secrets_are_what_the_script_makes(scripts: Scripts) -> None:
-    run = scripts.make_secrets("--dry-run", AWS_ACCESS_KEY_ID="AK", AWS_SECRET_ACCESS_KEY="SK", **LOGIN)
+    run = scripts.make_secrets("--aws-keys", "--dry-run", **KEYS_OF_PODS, **LOGIN)
     made = {item["metadata"]["name"]: set(item["data"]) for item in yaml.safe_load_all(run.stdout)}
     used: dict[str, set[str]] = {LOADER_SECRET: {"user-password.txt"}}
     for role in ROLES:
@@ -160,7 +172,7 @@ def test_config_map_is_what_the_script_makes(scripts: Scripts) -> None:
 )
 def test_any_password_arrives_as_it_is(scripts: Scripts, password: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "AKIA" + "Q" * 16, "AWS_SECRET_ACCESS_KEY": "se/cr+et=" + password}
-    run = scripts.make_secrets(HS_USERNAME="john", HS_PASSWORD=password, **keys)
+    run = scripts.make_secrets("--aws-keys", HS_USERNAME="john", HS_PASSWORD=password, **keys)
     assert run.returncode == 0, run.stderr
     loader, aws = scripts.applied
     assert loader["metadata"]["name"] == LOADER_SECRET
@@ -173,7 +185,7 @@ def test_any_password_arrives_as_it_is(scripts: Scripts, password: str) -> None:
     assert decoded(aws) == {name.lower(): value for name, value in keys.items()}
     for secret in (*decoded(loader).values(), *decoded(aws).values(), *loader["data"].values(), *aws["data"].values()):
         if secret != "john" and secret != "plain":
-            assert secret not in scripts.argv + run.stdout + run.stderr
+            assert secret not in scripts.argv + run.stdout + run.stderr + (scripts.log / "env").read_text()
     assert scripts.left_behind() == []
     for manifest in (loader, aws):
         kubernetes_validate.validate(manifest, VERSIONS[1], strict=True)
@@ -182,15 +194,118 @@ def test_any_password_arrives_as_it_is(scripts: Scripts, password: str) -> None:
 def test_secrets_go_to_the_namespace_and_can_be_made_again(scripts: Scripts) -> None:
     for option in (["-n", "ours"], ["--namespace", "ours"], ["--namespace=ours"]):
         assert scripts.make_secrets(*option, **LOGIN).returncode == 0
-    assert scripts.argv.count("kubectl --namespace=ours\n") == 3
     assert scripts.argv.count("kubectl apply\n") == 3
+    assert scripts.argv.count("kubectl --namespace=ours\n") == scripts.argv.count("kubectl --context=here\n") == 6
     assert "create" not in scripts.argv
 
 
-def test_no_aws_keys_no_secret_of_them(scripts: Scripts) -> None:
-    run = scripts.make_secrets(**LOGIN)
+def test_aws_keys_are_asked_for_and_else_are_the_ones_of_kubectl(scripts: Scripts) -> None:
+    run = scripts.make_secrets(**KEYS_OF_PODS, **LOGIN)
     assert [item["metadata"]["name"] for item in scripts.applied] == [LOADER_SECRET]
-    assert "role" in run.stderr
+    assert (
+        "without --aws-keys, the pods use a Secret aws-auth-keys that is there already, else their role" in run.stderr
+    )
+    seen = (scripts.log / "env").read_text()
+    assert "SK-of-pods" in seen and "HS_" not in seen  # an operator's own login to EKS, for one
+
+
+@pytest.mark.parametrize("script", ["k8s_make_secrets.sh", "make_configmap.sh"])
+def test_where_is_said_first_and_how_to_restart_last(scripts: Scripts, script: str) -> None:
+    arguments = ("-f", str(scripts.settings())) if script == "make_configmap.sh" else ()
+    first, *_, last = scripts._run(script, arguments, {**LOGIN, "PYTHON": sys.executable}).stderr.splitlines()
+    assert first == "context here (http://cluster:6443), namespace ours"
+    command = "kubectl --context=here --namespace=ours rollout restart deployment -l "
+    label = "app.kubernetes.io/name=hsds-bucket-loader"
+    assert last == f"pods that run already keep the old values until: {command}{label}"
+    made = [deployment(role) for role in ROLES]
+    assert {item["metadata"]["labels"]["app.kubernetes.io/name"] for item in made} == {"hsds-bucket-loader"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--context", "x"], "kubectl has no context x: "),
+        ([], "kubectl has no current context: "),
+    ],
+)
+def test_no_context_is_one_line(scripts: Scripts, arguments: list[str], says: str) -> None:
+    (scripts.folder / "bin" / "kubectl").write_text("#!/bin/sh\necho 'its own advice' >&2; exit 1\n")
+    run = scripts.make_secrets(*arguments, **LOGIN)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"k8s_make_secrets.sh: {says}")
+
+
+# -- with a real kubectl -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster(scripts: Scripts) -> Iterator[KubeApi]:
+    """A small API server, and the real kubectl in the place of the one that takes notes."""
+    real = ROOT / ".venv" / "kubectl" / "kubectl"
+    if not real.exists():
+        pytest.skip("NO KUBECTL: 'make kubectl' gets one")
+    (scripts.folder / "bin" / "kubectl").unlink()
+    (scripts.folder / "bin" / "kubectl").symlink_to(real)
+    with kube_api.started() as api:
+        api.config(scripts.folder / "kubeconfig")
+        yield api
+
+
+def made_secrets(scripts: Scripts, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return scripts.make_secrets(*arguments, KUBECONFIG=str(scripts.folder / "kubeconfig"), **KEYS_OF_PODS, **LOGIN)
+
+
+@pytest.mark.slow
+def test_secrets_are_made_and_brought_up_to_date(scripts: Scripts, cluster: KubeApi) -> None:
+    for arguments, where in ((["--context=there"], "theirs"), (["-n", "ours"], "ours"), ([], "default")):
+        for _ in range(2):
+            run = made_secrets(scripts, "--aws-keys", *arguments)
+            assert run.returncode == 0, run.stderr
+            assert f"({cluster.address}), namespace {where}\n" in run.stderr
+        for name in (LOADER_SECRET, AWS_SECRET):
+            made = cluster.get(where, "secrets", name)
+            assert made and made["metadata"]["labels"]["app.kubernetes.io/name"] == "hsds-bucket-loader"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [LOADER_SECRET, AWS_SECRET])
+@pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/name": "hsds"}])
+def test_a_secret_of_somebody_else_is_replaced_only_by_its_name(
+    scripts: Scripts, cluster: KubeApi, name: str, labels: dict[str, str]
+) -> None:
+    theirs = {"metadata": {"name": name, "namespace": "default", "labels": labels}, "data": {"theirs": "eA=="}}
+    cluster.put("default", "secrets", name, **theirs)
+    other = AWS_SECRET if name == LOADER_SECRET else LOADER_SECRET
+    for arguments in ([], ["--replace", other]):
+        run = made_secrets(scripts, "--aws-keys", *arguments)
+        assert run.returncode == 2 and f"the Secret {name} is there and not ours" in run.stderr
+        kept = cluster.get("default", "secrets", name)
+        assert kept and kept["data"] == {"theirs": "eA=="}
+        assert cluster.get("default", "secrets", other) is None, "nothing is done by halves"
+    run = made_secrets(scripts, "--aws-keys", "--replace", name)
+    assert run.returncode == 0 and f"the Secret {name} is somebody else's, and is replaced" in run.stderr
+    replaced = cluster.get("default", "secrets", name)
+    assert replaced and {"aws_access_key_id", "hs_username"} & replaced["data"].keys()
+
+
+@pytest.mark.slow
+def test_keys_of_hsds_are_used_as_they_are(scripts: Scripts, cluster: KubeApi) -> None:
+    cluster.put("default", "secrets", AWS_SECRET, data={"theirs": "eA=="})
+    assert made_secrets(scripts).returncode == 0
+    kept = cluster.get("default", "secrets", AWS_SECRET)
+    assert kept and kept["data"] == {"theirs": "eA=="} and cluster.get("default", "secrets", LOADER_SECRET)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_does_not_answer_gets_nothing(scripts: Scripts, cluster: KubeApi) -> None:
+    path = scripts.folder / "kubeconfig"
+    path.write_text(path.read_text().replace(cluster.address, "http://127.0.0.1:9"))
+    run = made_secrets(scripts)
+    assert run.returncode == 2 and "refused" in run.stderr
+
+
+# -- what cannot be ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -214,7 +329,7 @@ def test_no_aws_keys_no_secret_of_them(scripts: Scripts) -> None:
     ],
 )
 def test_what_cannot_be_a_secret_is_one_line(scripts: Scripts, env: dict[str, str], says: str) -> None:
-    run = scripts.make_secrets(**env)
+    run = scripts.make_secrets(*(["--aws-keys"] if "AWS" in says else []), **env)
     assert run.returncode == 2
     (line,) = run.stderr.splitlines()
     assert says in line
@@ -344,7 +459,10 @@ def test_config_map_of_no_file(scripts: Scripts) -> None:
 def test_shellcheck_has_nothing_to_say() -> None:
     shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")
     found = subprocess.run(
-        [shellcheck, "--format=json", *ROOT.glob("*.sh")], text=True, capture_output=True, timeout=60
+        [shellcheck, "--format=json", "--external-sources", *ROOT.glob("*.sh")],
+        text=True,
+        capture_output=True,
+        timeout=60,
     ).stdout
     assert json.loads(found) == []
     assert all(os.access(path, os.X_OK) for path in ROOT.glob("*.sh"))

@@ -24,6 +24,15 @@ def get(port: int, path: str = "/healthz", timeout: float = 5) -> tuple[int, str
             return error.code, error.read().decode()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_it_answers_on_addresses_of_both_families(address: str) -> None:
+    if ":" in address and not socket.has_dualstack_ipv6():
+        pytest.skip("NO IPv6 on this machine")
+    with served(0, Pulse(1), CollectorRegistry()) as port, socket.create_connection((address, port), 5) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert client.makefile("rb").readline().split()[1] == b"200"
+
+
 # -- the pulse ---------------------------------------------------------------------------------------------------------
 
 

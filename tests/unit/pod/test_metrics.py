@@ -45,12 +45,29 @@ def families() -> dict[str, tuple[str, str]]:
     for metrics in (WatcherMetrics(Pulse(1)), WorkerMetrics(Pulse(1))):
         if isinstance(metrics, WatcherMetrics):
             metrics.counted(backlog.Backlog())
+            metrics.scanned(Pass(), 1)
         for family in metrics.registry.collect():
             if family.name.startswith("bucket_loader"):
                 suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
                 labels = sorted(set(family.samples[0].labels) - {"le"})
                 found[family.name + suffix] = family.type, ", ".join(labels)
     return found
+
+
+def test_what_is_not_known_yet_is_not_there() -> None:
+    metrics = WatcherMetrics(Pulse(1))
+    late = {
+        f"bucket_loader_{name}"
+        for name in ("counted_timestamp_seconds", "listed_objects", "last_scan_timestamp_seconds", "last_scan_seconds")
+    }
+    assert not late & {name for name, _ in of(metrics)}
+    for seconds in (1, 2):
+        metrics.scanned(Pass(listed=3), seconds)
+        metrics.counted(backlog.Backlog())
+    found = of(metrics)
+    assert late <= {name for name, _ in found}
+    assert found["bucket_loader_last_scan_seconds", ""] == 2
+    assert time.time() - found["bucket_loader_last_scan_timestamp_seconds", ""] < 60
 
 
 def test_guide_lists_every_metric_and_no_other() -> None:
