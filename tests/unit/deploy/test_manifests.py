@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -91,21 +92,117 @@ def test_manifests_are_what_the_api_takes(role: str, version: str) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_a_loader_without_sidecars_is_what_the_api_takes() -> None:
-    """The patch of docs/direct.md, merged as kubectl does it: null deletes, and variables are known by their names."""
-    patch = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "direct.md").read_text(), re.S)[0])
-    change, made = patch["spec"]["template"]["spec"], deployment("load")
-    spec = made["spec"]["template"]["spec"]
-    assert change.pop("initContainers") is None and change.keys() == {"containers"}
-    del spec["initContainers"]
-    ((ours,), (theirs,)) = spec["containers"], change["containers"]
-    assert theirs["name"] == ours["name"] and theirs.keys() == {"name", "env"}
-    ours["env"] = [*(item for item in ours["env"] if item["name"] not in variables(theirs)), *theirs["env"]]
-    kubernetes_validate.validate(made, VERSIONS[-1], strict=True)
-    settings = {item["name"].lower(): item["value"] for item in theirs["env"]}
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_job_loads_as_the_deployment_does_without_an_hsds_of_its_own(version: str) -> None:
+    (job,) = yaml.safe_load_all((ROOT / "k8s_load_job.yml").read_text())
+    kubernetes_validate.validate(job, version, strict=True)
+    assert "completions" not in job["spec"], "each pod ends when nothing is left"
+    ours, theirs = job["spec"]["template"], deployment("load")["spec"]["template"]
+    spec, (container,) = ours["spec"], ours["spec"]["containers"]
+    (like,) = theirs["spec"]["containers"]
+    assert container["args"] == [*like["args"], "--drain"]
+    direct = {"LOAD_ENGINE": "direct", "HSDS_LOCAL": "null"}
+    assert variables(container) == variables(like) | {
+        name: {"name": name, "value": value} for name, value in direct.items()
+    }
+    same = ("image", "imagePullPolicy", "ports", "startupProbe", "livenessProbe", "securityContext", "volumeMounts")
+    assert {name: container[name] for name in same} == {name: like[name] for name in same}
+    assert spec["restartPolicy"] == "OnFailure" and "initContainers" not in spec
+    for name in ("serviceAccountName", "automountServiceAccountToken", "securityContext", "enableServiceLinks"):
+        assert spec[name] == theirs["spec"][name]
+    assert {volume["name"] for volume in spec["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_a_node_is_not_emptied_under_a_load_of_hours(role: str) -> None:
+    annotations = deployment(role)["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+
+
+# -- kustomize ---------------------------------------------------------------------------------------------------------
+
+
+def kustomized(folder: Path, *chosen: str, **values: str) -> dict[tuple[str, str], Manifest]:
+    """What `kubectl kustomize` makes of the file at the root, with these lines of it chosen and these values."""
+    kubectl = ROOT / ".venv" / "kubectl" / "kubectl"
+    if not kubectl.exists():
+        pytest.skip("NO KUBECTL: 'make kubectl' gets one")
+    text = (ROOT / "kustomization.yaml").read_text()
+    for line in chosen:
+        assert f"  # - {line}" in text
+        text = text.replace(f"  # - {line}", f"  - {line}")
+    for name, value in values.items():
+        text, count = re.subn(rf"^( *){name}: .*$", rf"\1{name}: {value}", text, flags=re.MULTILINE)
+        assert count == 1
+    (folder / "kustomization.yaml").write_text(text)
+    for path in ROOT.glob("k8s_*.yml"):
+        shutil.copy(path, folder)  # kustomize follows no link out of its folder
+    shutil.copytree(ROOT / "docs" / "kustomize", folder / "docs" / "kustomize")
+    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    made = {(item["kind"], item["metadata"]["name"]): item for item in yaml.safe_load_all(done.stdout)}
+    for (kind, _), item in made.items():
+        if kind != "ScaledObject":
+            kubernetes_validate.validate(item, VERSIONS[-1], strict=True)
+    return made
+
+
+def of_pods(made: dict[tuple[str, str], Manifest]) -> list[Manifest]:
+    return [item["spec"]["template"]["spec"] for (kind, _), item in made.items() if kind in ("Deployment", "Job")]
+
+
+def test_kustomize_makes_what_the_files_say(tmp_path: Path) -> None:
+    made = kustomized(tmp_path)
+    files = {(item["kind"], item["metadata"]["name"]): item for role in ROLES for item in manifests(role)}
+    for item in files.values():
+        item["metadata"]["namespace"] = "default"
+    assert made == files
+
+
+def test_kustomize_puts_image_and_namespace_everywhere(tmp_path: Path) -> None:
+    chosen = ("k8s_autoscale.yml", "k8s_load_job.yml")
+    made = kustomized(tmp_path, *chosen, namespace="data", newName="registry.example.org/x")
+    assert {item["metadata"]["namespace"] for item in made.values()} == {"data"}
+    images = [
+        container["image"]
+        for spec in of_pods(made)
+        for container in (*spec.get("initContainers", ()), *spec["containers"])
+    ]
+    assert set(images) == {f"registry.example.org/x:{__version__}"} and len(images) == 8
+    urls = [
+        trigger["metadata"]["url"]
+        for (kind, _), item in made.items()
+        if kind == "ScaledObject"
+        for trigger in item["spec"]["triggers"]
+    ]
+    assert urls == ["http://hsds-bucket-watch.data.svc:9464/metrics"] * 4
+
+
+def test_kustomize_gives_all_pods_a_role_and_a_login_to_the_registry(tmp_path: Path) -> None:
+    chosen = ("docs/kustomize/irsa", "docs/kustomize/registry-login", "k8s_load_job.yml")
+    made = kustomized(tmp_path, *chosen, namespace="data")
+    account = made["ServiceAccount", "hsds-bucket-loader"]["metadata"]
+    assert account["namespace"] == "data" and "eks.amazonaws.com/role-arn" in account["annotations"]
+    assert [spec["serviceAccountName"] for spec in of_pods(made)] == ["hsds-bucket-loader"] * 4
+    assert [spec["imagePullSecrets"] for spec in of_pods(made)] == [[{"name": "registry-login"}]] * 4
+
+
+def test_a_loader_without_sidecars(tmp_path: Path) -> None:
+    made = kustomized(tmp_path, "docs/kustomize/no-sidecars")
+    spec = made["Deployment", "hsds-bucket-loader"]["spec"]["template"]["spec"]
+    assert (
+        not spec.get("initContainers")
+        and made["Deployment", "hsds-bucket-diff"]["spec"]["template"]["spec"]["initContainers"]
+    )
+    (container,) = spec["containers"]
+    settings = {name.lower(): variables(container)[name]["value"] for name in ("LOAD_ENGINE", "HSDS_LOCAL")}
     assert settings == {"load_engine": "direct", "hsds_local": "null"}
+    assert variables(container).keys() == variables(containers("load")["load"]).keys() | {"LOAD_ENGINE", "HSDS_LOCAL"}
     needed = {"src_bucket": "a", "tgt_bucket": "b", "tgt_folder": "/c/", "inventory_domain": "/d/i.h5"}
     Config.model_validate(needed | {"hsds_endpoint": "http://e"} | settings)
+
+
+# -- each manifest -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -245,8 +342,8 @@ def test_caches_fit_into_the_data_nodes_memory(role: str) -> None:
     assert caches < size(dn["resources"]["limits"]["memory"]) / 2
 
 
-@pytest.mark.parametrize("role", ["load", "diff"])
-def test_no_other_pod_reaches_the_own_hsds_but_every_one_the_metrics(role: str) -> None:
+@pytest.mark.parametrize("role", ROLES)
+def test_no_other_pod_reaches_more_than_the_metrics(role: str) -> None:
     policy = next(item for item in manifests(role) if item["kind"] == "NetworkPolicy")
     assert policy["spec"]["podSelector"]["matchLabels"] == {"app": ROLES[role]}
     assert policy["spec"]["policyTypes"] == ["Ingress"]
