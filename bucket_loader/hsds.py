@@ -32,6 +32,8 @@ USER_AGENT = f"{__package__}/{__version__}"
 _PIECE = 1 << 20
 # the versions that everything here was run with (docs/versions.md), by their first two numbers
 VERSIONS = ((0, 8), (0, 9), (1, 0))
+RIGHTS = ("create", "read", "update", "delete", "readACL", "updateACL")  # of a user, to a folder or domain
+READING = dict.fromkeys(RIGHTS, False) | {"read": True, "readACL": True}
 PATIENCE_SECONDS = 20.0  # how long one call is tried again before its caller hears of it
 
 
@@ -349,8 +351,7 @@ class Hsds:
 
     def make_public(self, domain: str) -> None:
         """Let everyone read a domain."""
-        rights = {"create": False, "read": True, "update": False, "delete": False, "readACL": True, "updateACL": False}
-        self.request("PUT", "/acls/default", domain, json_body=rights)
+        self.request("PUT", "/acls/default", domain, json_body=READING)
 
     def flush(self, domain: str) -> None:
         """Return when all that was written to a domain is in storage.

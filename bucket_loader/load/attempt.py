@@ -49,7 +49,10 @@ class Attempt:
         try:
             self._servers.make_folder_of(self._domain, below=self._config.tgt_folder)
         except Conflict as error:
-            raise Refused(f"there is a folder {self._domain}/ where the domain should be") from error
+            raise self._folder_there() from error
+
+    def _folder_there(self) -> Refused:
+        return Refused(f"there is a folder {self._domain}/ where the domain should be")
 
     def _end_if_called_off(self) -> None:
         """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is changed.

@@ -26,7 +26,7 @@ from ..pod.job import ReleaseSlot
 from ..pod.servers import Servers
 from ..s3 import SourceError
 from ..storage import ids
-from ..storage.target import Domain, Target
+from ..storage.target import Domain, IsFolder, Target
 from ..storage.transfers import Traffic
 from . import steps
 from .attempt import Attempt
@@ -133,25 +133,33 @@ class DirectLoad(Attempt):
     # -- publish -------------------------------------------------------------------------------------------------------
 
     def _publish(self, root: str) -> None:
-        """Make the root the domain's, and return when the cluster's HSDS shows it."""
-        config, cluster = self._config, self._servers.cluster
+        """Make the root the domain's, and return when readers find it."""
         folder = self._domain.rpartition("/")[0]
-        domain = Domain.of(root, config.hs_username or "", self._target.acls_of(folder), config.public_read)
-        old = self._target.root_of(self._domain)
-        if old is not None:
-            self._record(self._replaced(old, config.replaced_grace))
-        elif not self._again and self._servers.shows_target:
+        owner, public = self._config.hs_username or "", self._config.public_read
+        domain = Domain.of(root, owner, self._target.acls_of(folder), public)
+        try:
+            old = self._target.root_to_replace(self._domain)
+        except IsFolder:
+            raise self._folder_there() from None
+        if old is None and not self._again and self._servers.shows_target:
             # HSDS looks for a domain that it never had: to ask it, too, was a fifth of the CPU of a small file
+            self._end_if_called_off()
             self._target.publish(self._domain, domain)
             return
-        shown, cached = None, old is not None
+        if old is not None:
+            self._record(self._replaced(old, self._config.replaced_grace))
+        self._switch(domain, cached=old is not None)
+
+    def _switch(self, domain: Domain, cached: bool) -> None:
+        """Publish until the cluster's HSDS shows it, which may have another version in its caches."""
+        cluster, shown = self._servers.cluster, None
         for _ in range(SWITCHES):
             self._end_if_called_off()
             if cached:
                 self._forget_old()
             self._target.publish(self._domain, domain)
             shown = cluster.root_of(self._domain)
-            if shown == ids.root_id(root):
+            if shown == ids.root_id(domain.root):
                 self._servers.shows_target = True
                 return
             cached = True  # although it may not be in the bucket

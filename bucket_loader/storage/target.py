@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
+from ..hsds import READING, RIGHTS
 from ..s3 import Source, SourceError, SourceUnavailable
 from . import ids
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-RIGHTS = ("create", "read", "update", "delete", "readACL", "updateACL")
 ACLS_SECONDS = REFUSAL_SECONDS = 60.0
 _EVERYTHING = dict.fromkeys(RIGHTS, True)
-_READING = dict.fromkeys(RIGHTS, False) | {"read": True, "readACL": True}
 _GONE = {"404", "NoSuchKey", "NotFound"}
+
+
+class IsFolder(Exception):
+    """A folder has the name of a domain."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Domain:
             for user, rights in folder_acls.items()
             if user not in ("default", owner) and any(rights.get(right) for right in RIGHTS)
         }
-        everyone = {"default": _READING} if public else {}
+        everyone = {"default": READING} if public else {}
         return cls(root, owner, {**handed_down, owner: _EVERYTHING, **everyone})
 
     def to_json(self) -> bytes:
@@ -89,6 +92,13 @@ class Target:
         """The digits of a domain's root, as the bucket has it; None where there is no domain."""
         identity = (self._read(ids.domain_key(domain)) or {}).get("root")
         return ids.digits_of(str(identity)) if identity else None
+
+    def root_to_replace(self, domain: str) -> str | None:
+        """The same, where a domain is to be. Raises IsFolder."""
+        found = self._read(ids.domain_key(domain))
+        if found is not None and "root" not in found:
+            raise IsFolder(domain)
+        return None if found is None else ids.digits_of(str(found["root"]))
 
     def acls_of(self, folder: str) -> dict[str, dict[str, bool]]:
         """The rights of a folder as they were in the last minute, by user; {} where there is none."""

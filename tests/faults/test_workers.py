@@ -16,6 +16,7 @@ from bucket_loader.inventory.states import State
 from tests.faults.drill import LEASE, Drill, children, hears
 from tests.proxy import lossy
 from tests.s3_proxy import s3_proxy
+from tests.world import TARGET
 
 pytestmark = pytest.mark.faults
 
@@ -37,7 +38,7 @@ def test_a_loader_killed_at_any_moment(drill: Drill) -> None:
 def test_the_child_of_a_loader_killed(drill: Drill) -> None:
     inventory = drill.prepare(2)
     with ExitStack() as stack:
-        loader = drill.start(stack, "loader.py", "pod-0")
+        loader = drill.start(stack, "loader.py", "pod-0", load_engine="hsload")
         while drill.injected < 2:
             drill.wait(lambda: children(loader.pid))
             drill.pause(0, 0.3)
@@ -48,6 +49,22 @@ def test_the_child_of_a_loader_killed(drill: Drill) -> None:
         assert loader.poll() is None
     assert "was killed by signal 9 SIGKILL (out of memory?)" in drill.log("pod-0")
     drill.check()
+
+
+def test_a_child_killed_that_is_kept_for_several_files(drill: Drill) -> None:
+    """Between two files it is nobody's loss, in one of them that file's, which is tried again."""
+    inventory = drill.prepare(60)
+    drill.world.settings |= {"load_engine": "direct", "tgt_bucket": TARGET, "max_attempts": 10, "retry_pause": 0}
+    with ExitStack() as stack:
+        loader = drill.start(stack, "loader.py", "pod-0", workers=2)
+        while len(drill.in_state(inventory, State.LOADED)) < 60:
+            drill.pause(0, 0.2)
+            for child in children(loader.pid):
+                os.kill(child, signal.SIGKILL)
+                drill.injected += 1
+        assert loader.poll() is None and drill.injected
+    rows = drill.check()
+    assert sum(row.loadattempts for row in rows.values()) <= 60 + drill.injected
 
 
 @pytest.mark.parametrize("moment", ["before hsload", "in hsload"])

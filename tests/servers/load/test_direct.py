@@ -12,12 +12,13 @@ import h5pyd
 import numpy as np
 import pytest
 
+from bucket_loader.hsds import RIGHTS
 from bucket_loader.inventory import roots
 from bucket_loader.inventory.claims import open_inventory
 from bucket_loader.inventory.states import State
 from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
-from bucket_loader.storage.target import RIGHTS, Target
+from bucket_loader.storage.target import Target
 from bucket_loader.watch.leftovers import Leftovers
 from tests import files
 from tests.s3_proxy import s3_proxy
@@ -239,6 +240,18 @@ def test_where_nothing_can_be_put_direct_does_not_begin_and_auto_goes_by_hsload(
         said = world.run("loader.py", "--drain", "--load_engine=auto")
         assert said.returncode == 0 and f"engine=hsload reason='{refusal}" in said.stdout
     assert world.rows()["a.h5"]["loadengine"] == "hsload"
+
+
+def test_a_folder_is_not_replaced(world: World) -> None:
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    world.make_inventory()
+    world.ok("watcher.py", "--once")
+    world.cluster.make_folders(f"{world.folder}a.h5/", below=world.folder)
+    world.run("loader.py", "--drain")
+    row = world.rows()["a.h5"]
+    assert row["loadreason"] == f"there is a folder {world.folder}a.h5/ where the domain should be"
+    assert row["state"] == "load failed" and world.cluster.exists(f"{world.folder}a.h5")
+    assert world.cluster.root_of(f"{world.folder}a.h5") is None
 
 
 def test_a_bucket_that_is_not_the_one_of_hsds_is_not_written_to(world: World) -> None:
