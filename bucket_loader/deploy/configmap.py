@@ -27,11 +27,11 @@ ONE_CERTIFICATE = "/etc/hsds/one-certificate.pem"  # of the image
 _PROGRAM = "make_configmap.sh"
 
 
-class _Dumper(yaml.SafeDumper):
+class Dumper(yaml.SafeDumper):
     """Texts of several lines as they are."""
 
 
-_Dumper.add_representer(
+Dumper.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
 )
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     for note in notes(settings):
         complain(f"{_PROGRAM}: note: {note}")
-    yaml.dump(manifest(files, settings), sys.stdout, _Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    yaml.dump(manifest(files, settings), sys.stdout, Dumper, sort_keys=False, allow_unicode=True, width=1000)
     return 0
 
 

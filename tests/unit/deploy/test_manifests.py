@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bucket_loader import __version__
 from bucket_loader.children import supervise
 from bucket_loader.config import KEYS, Config
-from bucket_loader.deploy import hsds_node
+from bucket_loader.deploy import autoscale, hsds_node
 from bucket_loader.deploy.hsds_node import NODES
 from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS
 from bucket_loader.pod.health import Pulse
@@ -142,13 +142,16 @@ def kustomized(folder: Path, *chosen: str, **values: str) -> dict[tuple[str, str
     assert done.returncode == 0, done.stderr
     made = {(item["kind"], item["metadata"]["name"]): item for item in yaml.safe_load_all(done.stdout)}
     for (kind, _), item in made.items():
-        if kind != "ScaledObject":
+        if kind != "ScaledJob":
             kubernetes_validate.validate(item, VERSIONS[-1], strict=True)
     return made
 
 
 def of_pods(made: dict[tuple[str, str], Manifest]) -> list[Manifest]:
-    return [item["spec"]["template"]["spec"] for (kind, _), item in made.items() if kind in ("Deployment", "Job")]
+    templates = [
+        item["spec"].get("jobTargetRef", item["spec"]).get("template") for item in made.values() if "spec" in item
+    ]
+    return [template["spec"] for template in templates if template]
 
 
 def test_kustomize_makes_what_the_files_say(tmp_path: Path) -> None:
@@ -168,23 +171,23 @@ def test_kustomize_puts_image_and_namespace_everywhere(tmp_path: Path) -> None:
         for spec in of_pods(made)
         for container in (*spec.get("initContainers", ()), *spec["containers"])
     ]
-    assert set(images) == {f"registry.example.org/x:{__version__}"} and len(images) == 8
+    assert set(images) == {f"registry.example.org/x:{__version__}"} and len(images) == 14
     urls = [
         trigger["metadata"]["url"]
         for (kind, _), item in made.items()
-        if kind == "ScaledObject"
+        if kind == "ScaledJob"
         for trigger in item["spec"]["triggers"]
     ]
-    assert urls == ["http://hsds-bucket-watch.data.svc:9464/metrics"] * 4
+    assert urls == ["http://hsds-bucket-watch.data.svc:9464/metrics"] * 2
 
 
 def test_kustomize_gives_all_pods_a_role_and_a_login_to_the_registry(tmp_path: Path) -> None:
-    chosen = ("docs/kustomize/irsa", "docs/kustomize/registry-login", "k8s_load_job.yml")
+    chosen = ("docs/kustomize/irsa", "docs/kustomize/registry-login", "k8s_load_job.yml", "k8s_autoscale.yml")
     made = kustomized(tmp_path, *chosen, namespace="data")
     account = made["ServiceAccount", "hsds-bucket-loader"]["metadata"]
     assert account["namespace"] == "data" and "eks.amazonaws.com/role-arn" in account["annotations"]
-    assert [spec["serviceAccountName"] for spec in of_pods(made)] == ["hsds-bucket-loader"] * 4
-    assert [spec["imagePullSecrets"] for spec in of_pods(made)] == [[{"name": "registry-login"}]] * 4
+    assert [spec["serviceAccountName"] for spec in of_pods(made)] == ["hsds-bucket-loader"] * 6
+    assert [spec["imagePullSecrets"] for spec in of_pods(made)] == [[{"name": "registry-login"}]] * 6
 
 
 def test_a_loader_without_sidecars(tmp_path: Path) -> None:
@@ -345,7 +348,10 @@ def test_caches_fit_into_the_data_nodes_memory(role: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_other_pod_reaches_more_than_the_metrics(role: str) -> None:
     policy = next(item for item in manifests(role) if item["kind"] == "NetworkPolicy")
-    assert policy["spec"]["podSelector"]["matchLabels"] == {"app": ROLES[role]}
+    labels = deployment(role)["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"] == {
+        name: labels[name] for name in ("app.kubernetes.io/name", "app.kubernetes.io/component")
+    }
     assert policy["spec"]["policyTypes"] == ["Ingress"]
     (port,) = containers(role)[role]["ports"]
     assert policy["spec"]["ingress"] == [{"ports": [{"port": port["name"], "protocol": "TCP"}]}]
@@ -399,13 +405,9 @@ def test_the_guides_pod_monitor_finds_all_pods() -> None:
 
 
 class Strict(BaseModel):
-    """Fields of KEDA's ScaledObject, by its definition of 2.20.2 (config/crd/bases/keda.sh_scaledobjects.yaml)."""
+    """Fields of KEDA's ScaledJob, by its specification (2.16, and the latest)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Target(Strict):
-    name: str = Field(min_length=1)
 
 
 class MetricsApi(Strict):
@@ -423,28 +425,61 @@ class Trigger(Strict):
     metadata: MetricsApi
 
 
-class ScaledObjectSpec(Strict):
-    scaleTargetRef: Target
-    minReplicaCount: int = Field(ge=0)
+class Rollout(Strict):
+    strategy: str = Field(pattern="^(default|gradual)$")
+
+
+class JobTarget(Strict):
+    backoffLimit: int
+    template: dict[str, Any]
+
+
+class ScaledJobSpec(Strict):
     maxReplicaCount: int = Field(ge=1)
     pollingInterval: int = Field(ge=1)
-    cooldownPeriod: int = Field(ge=0)
+    successfulJobsHistoryLimit: int
+    failedJobsHistoryLimit: int
+    rollout: Rollout
+    jobTargetRef: JobTarget
     triggers: list[Trigger] = Field(min_length=1)
 
 
-def scaled_objects() -> dict[str, ScaledObjectSpec]:
-    found = list(yaml.safe_load_all((ROOT / "k8s_autoscale.yml").read_text()))
-    for item in found:
-        assert (item["apiVersion"], item["kind"]) == ("keda.sh/v1alpha1", "ScaledObject")
-    return {item["metadata"]["name"]: ScaledObjectSpec.model_validate(item["spec"]) for item in found}
+def scaled_jobs() -> dict[str, ScaledJobSpec]:
+    found = [
+        item for item in yaml.safe_load_all((ROOT / "k8s_autoscale.yml").read_text()) if item["kind"] == "ScaledJob"
+    ]
+    assert {item["apiVersion"] for item in found} == {"keda.sh/v1alpha1"}
+    return {item["metadata"]["name"]: ScaledJobSpec.model_validate(item["spec"]) for item in found}
 
 
-def test_loaders_and_differs_scale_to_zero_and_back() -> None:
-    found = scaled_objects()
-    assert {name: spec.scaleTargetRef.name for name, spec in found.items()} == {
-        ROLES[role]: ROLES[role] for role in ("load", "diff")
+def test_the_autoscaler_has_the_pods_of_the_deployments() -> None:
+    assert (ROOT / "k8s_autoscale.yml").read_text() == autoscale.text(), (
+        "python -m bucket_loader.deploy.autoscale >k8s_autoscale.yml"
+    )
+
+
+@pytest.mark.parametrize("role", ["load", "diff"])
+def test_a_scaled_pod_works_until_nothing_is_left_and_nobody_ends_it(role: str) -> None:
+    spec = scaled_jobs()[ROLES[role]]
+    assert spec.rollout.strategy == "gradual", "by the default, a change of the file ends the Jobs that run"
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "made-by-keda"},
+        "spec": spec.jobTargetRef.model_dump(),
     }
-    assert {spec.minReplicaCount for spec in found.values()} == {0}
+    for version in VERSIONS:
+        kubernetes_validate.validate(job, version, strict=True)
+    template, like = spec.jobTargetRef.template, pod(role)
+    (worker,), (like_worker,) = template["spec"]["containers"], like["containers"]
+    assert worker == like_worker | {"args": [*like_worker["args"], "--drain"]}
+    assert template["spec"]["initContainers"] == like["initContainers"]
+    assert template["spec"]["restartPolicy"] == "OnFailure"
+    # a disruption budget in per cent cannot count pods of a Job: those of the deployment's must not be theirs
+    selected = deployment(role)["spec"]["selector"]["matchLabels"]
+    assert not selected.items() <= template["metadata"]["labels"].items()
+    policy = next(item for item in manifests(role) if item["kind"] == "NetworkPolicy")
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
 def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
@@ -457,19 +492,15 @@ def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
     metrics.counted(backlog.Backlog())
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
-    states = {"load": ("new", "loading"), "diff": ("loaded", "checking")}
-    for role, spec in ((role, scaled_objects()[ROLES[role]]) for role in states):
-        assert [trigger.name for trigger in spec.triggers] == ["waiting", "in-work"]
-        for trigger, state in zip(spec.triggers, states[role], strict=True):
-            where = trigger.metadata
-            assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
-            assert where.format == "prometheus"
-            selector = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\}', where.valueLocation)
-            assert selector is not None
-            assert selector[3] == state
-            assert (selector[1], (selector[2], selector[3])) in samples
-        # pods that still have a row in work are not taken away
-        assert spec.triggers[1].metadata.targetValue == str(Config.model_fields["workers"].default)
+    for role, state in {"load": "new", "diff": "loaded"}.items():
+        (trigger,) = scaled_jobs()[ROLES[role]].triggers
+        where = trigger.metadata
+        assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
+        assert where.format == "prometheus"
+        selector = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\}', where.valueLocation)
+        assert selector is not None
+        assert selector[3] == state
+        assert (selector[1], (selector[2], selector[3])) in samples
 
 
 # -- names that agree --------------------------------------------------------------------------------------------------
