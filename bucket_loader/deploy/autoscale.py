@@ -29,9 +29,9 @@ _HEAD = """\
 #   kubectl annotate scaledjob/hsds-bucket-loader autoscaling.keda.sh/paused=true
 #
 # A pod for every 20 rows that wait, so that a pod is worth its start; each works until nothing is left and ends by
-# itself. Nothing ends one that works: neither fewer rows, nor a change of this file. Without an answer from the watcher,
-# no pod is made. Made of the two deployments by `python -m bucket_loader.deploy.autoscale`: change those, and make it
-# again.
+# itself. Nothing ends one that works: neither fewer rows, nor a change of this file. Without an answer from the
+# watcher, no pod is made. Made of the two deployments by `python -m bucket_loader.deploy.autoscale`: change those, and
+# make it again.
 """
 _ROWS_PER_POD = 20
 
