@@ -112,6 +112,7 @@ def _puts(bucket: str, variables: frozenset[tuple[str, str]]) -> S3Store | None:
         access_key_id=key,
         secret_access_key=secret,
         **({"session_token": settings["token"]} if settings.get("token") else {}),
+        unsigned_payload=endpoint.startswith("https://"),  # TLS keeps it whole, as boto3 has it, too
         virtual_hosted_style_request=False,  # as every store takes it, whatever its name and the bucket's
         client_options={"allow_http": True, "connect_timeout": "10s", "timeout": "2m"},
         retry_config={"max_retries": 0},

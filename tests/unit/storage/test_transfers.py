@@ -156,3 +156,4 @@ def test_temporary_keys_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FSSPEC_S3", json.dumps(settings))
     fast = puts_of_environment("b")
     assert fast is not None and fast.config["session_token"] == "t"
+    assert fast.config["unsigned_payload"], "over TLS, as boto3 does"
