@@ -17,20 +17,20 @@ def test_the_page_groups_outcomes_and_counts_notes() -> None:
     refused = "connection to localhost:4711 | <refused>"
     surveys = {
         "link": [
-            Found("a.h5", "verified", "link", "PASSED"),
-            Found("b.h5", "verified", "ingest", "PASSED"),
-            Found("c.h5", "load failed", "", refused),
+            Found("a.h5", "verified", "link", "direct", "PASSED"),
+            Found("b.h5", "verified", "ingest", "hsload", "PASSED"),
+            Found("c.h5", "load failed", "", "", refused),
         ],
         "ingest": [
-            Found("a.h5", "verified", "ingest", "PASSED", Counter({"type padding": 3})),
-            Found("b.h5", "verified", "ingest", "PASSED", Counter({"type padding": 1, "user block": 1})),
-            Found("c.h5", "load failed", "", refused),
+            Found("a.h5", "verified", "ingest", "direct", "PASSED", Counter({"type padding": 3})),
+            Found("b.h5", "verified", "ingest", "direct", "PASSED", Counter({"type padding": 1, "user block": 1})),
+            Found("c.h5", "load failed", "", "", refused),
         ],
     }
-    filters = {wanted: [Found("lzf", "verified", "unfilt", "PASSED")] for wanted in surveys}
-    lines = page(3, surveys, filters).splitlines()
-    assert "| link | 1 | 1 | 0 | 0 | 1 | 0 |" in lines
-    assert "| ingest | 0 | 2 | 0 | 0 | 1 | 0 |" in lines
+    filters = {wanted: [Found("lzf", "verified", "unfilt", "hsload", "PASSED")] for wanted in surveys}
+    lines = page(3, "auto", surveys, filters).splitlines()
+    assert "| link | 1 | 1 | 0 | 0 | 1 | 1 | 0 |" in lines
+    assert "| ingest | 0 | 2 | 0 | 0 | 0 | 1 | 0 |" in lines
     assert r"| c.h5 | link, ingest | load failed | connection to localhost:… \| &lt;refused> |" in lines
     assert "| b.h5 | ingest |" in lines, "wanted linked, and ingested"
     assert "| type padding | 2 | 4 |" in lines and "| user block | 1 | 1 |" in lines
