@@ -22,6 +22,6 @@ def test_a_survey_takes_files_the_whole_way(tmp_path: Path) -> None:
         found = bench.survey(paths, True, 120, inspect=lambda path, *_: seen.append(path.name))
     assert [(item.name, item.state, item.mode, item.engine) for item in found] == [
         ("broken.h5", "load failed", "", ""),
-        ("good.h5", "verified", "link", "direct"),
+        ("good.h5", "verified", "ingest", "direct"),  # a scalar is copied
     ]
     assert "file signature not found" in found[0].reason and seen == ["good.h5"]
