@@ -24,6 +24,7 @@ from tests.e2e.common import APPS, HSDS_APP, ROOT, S3_APP, Failed, Manifest, Pla
 # the admin, because a top-level folder is to be made; a /home/john that is there already does with john
 USER, FOLDER, INVENTORY = "admin", "/home/admin/data/", "/home/admin/inventory.h5"
 FILES = 48
+MORE = 6  # for the direct engine
 PATIENCE = 600.0  # for all files to be verified
 DONE = ("loaded", "checking", "verified")
 # what a pod's own Python prints of its endpoint
@@ -51,6 +52,7 @@ class Desk:
             "aws_region": "us-east-1",
             "watchdog_sleep_time": 3,
             "lease_time": 20,
+            "load_engine": "hsload",  # each load takes long enough for a pod to die in it
             "retry_pause": 2,
         }
         (self.folder / "config.yml").write_text(yaml.safe_dump(values | more))
@@ -163,9 +165,9 @@ def check_start_probes(desk: Desk) -> None:
             raise Failed(f"the startup probe of {container['name']} passes where nothing listens: {wrong}")
 
 
-def put_files(desk: Desk) -> None:
+def put_files(desk: Desk, numbers: range) -> None:
     rng = np.random.default_rng(1)
-    for number in range(FILES):
+    for number in numbers:
         path = desk.folder / "file.h5"
         with h5py.File(path, "w") as file:
             file.attrs["number"] = number
@@ -182,7 +184,7 @@ def put_files(desk: Desk) -> None:
 
 def whole_job(desk: Desk) -> None:
     """Steps 8 to 19 of the README, with scaling and a death in between."""
-    put_files(desk)
+    put_files(desk, range(FILES))
     say(f"put {FILES} files into the bucket source")
     desk.make_inventory()
     desk.place.apply("watch")
@@ -217,6 +219,23 @@ def whole_job(desk: Desk) -> None:
     verified = f'bucket_loader_rows{{state="verified"}} {len(rows)}.0'
     wait(f"the watcher tells {verified}", lambda: verified in ask(desk, "watch", "metrics")[0], 60)
     say(f"the watcher tells {verified}")
+
+
+def direct(desk: Desk) -> None:
+    """More files, by loaders with the other engine."""
+    desk.write_config(load_engine="auto")
+    desk.store(quiet=True)
+    for wanted in (0, 2):
+        desk.scale("load", wanted)
+    put_files(desk, range(FILES, FILES + MORE))
+    wait("the watcher lists them", lambda: len(desk.rows()) == FILES + MORE, 60)
+    began = time.monotonic()
+    wait("all files are verified", lambda: finished(desk), PATIENCE)
+    new = [row for row in desk.rows() if row["loadengine"] == "direct"]
+    bad = [row for row in new if row["state"] != "verified"]
+    if bad or len(new) != MORE:
+        raise Failed(f"{len(new)} of {MORE} rows by the direct engine, {len(bad)} not verified: {desk.rows()[-1]}")
+    say(f"{len(new)} more files by the direct engine, loaded and verified within {time.monotonic() - began:.0f} s")
 
 
 def finished(desk: Desk) -> bool:

@@ -75,6 +75,7 @@ def main() -> int:
                         desk.make_inventory()
                     else:
                         job.whole_job(desk)
+                        job.direct(desk)
                     job.mistakes(desk)
         except Skipped as error:
             print(f"E2E SKIPPED, NOTHING WAS TESTED: {error}", flush=True)
