@@ -22,7 +22,8 @@ def compare_at(body: bytes, key: str, endpoint: str, password: str) -> None:
     domain = h5pyd.File(key, "r", endpoint=endpoint, username=USER, password=password)
     with h5py.File(io.BytesIO(body)) as source, domain:
 
-        def look(name: str, item: object) -> None:
+        def look(raw: str | bytes, item: object) -> None:
+            name = text(raw)
             assert name in domain, f"{key}: {name} is missing"
             if (
                 isinstance(item, h5py.Dataset)
@@ -33,7 +34,12 @@ def compare_at(body: bytes, key: str, endpoint: str, password: str) -> None:
                 np.testing.assert_array_equal(read(item), domain[name][...], err_msg=f"{key}: {name}")
 
         source.visititems(look)
-        assert sorted(domain) == sorted(source)
+        assert sorted(domain) == sorted(map(text, source))
+
+
+def text(name: str | bytes) -> str:
+    """A name as a domain has it; h5py gives the bytes of one that is not UTF-8."""
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
 
 
 def read(dataset: h5py.Dataset) -> np.ndarray[Any, Any]:
