@@ -20,6 +20,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
@@ -85,37 +86,15 @@ def _commands() -> dict[str, str]:
     return {entry.name: entry.value for entry in importlib.metadata.entry_points(group="console_scripts")}
 
 
-class WarmChild:
-    """A forked child: what its supervisor uses of subprocess.Popen."""
+@dataclass(frozen=True)
+class Order:
+    """What a child is to do: a command line, its environment, a folder to work in, where to print to, and limits."""
 
-    reused = False
-
-    def __init__(
-        self,
-        entry: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        folder: str,
-        output: IO[bytes],
-        wanted: Mapping[int, int],
-    ) -> None:
-        own = list(argv[2:] if argv[1:2] == ["-m"] else argv)
-        self._forked = Forked(_run, entry, own, dict(env), folder, path_of(output), dict(wanted))
-        self.pid = self._forked.pid
-
-    def poll(self) -> int | None:
-        """The exit status, or the number of the signal that killed it with a minus; None while it runs."""
-        return self._forked.poll()
-
-    def ended_within(self, seconds: float | None) -> bool:
-        return bool(wait([self._forked.sentinel], seconds))
-
-    def wait(self) -> None:
-        self.ended_within(None)
-
-    def keep(self) -> bool:
-        """Never: it has one file alone."""
-        return False
+    argv: list[str]
+    env: dict[str, str]
+    folder: str
+    output: str
+    wanted: dict[int, int]
 
 
 class Forked:
@@ -128,12 +107,30 @@ class Forked:
         self.sentinel: int = self._process.sentinel
 
     def poll(self) -> int | None:
-        """As `WarmChild.poll`."""
+        """The exit status, or the number of the signal that killed it with a minus; None while it runs."""
         with _BOOKKEEPING:
             code = self._process.exitcode
         if code == _UNSEEN and _is_gone(self._forking):
             return -signal.SIGKILL  # the process that forks was killed, and the kernel ended its children
         return code
+
+
+class WarmChild(Forked):
+    """A forked child that has one file alone: what its supervisor uses of subprocess.Popen."""
+
+    reused = False
+
+    def __init__(self, entry: str, order: Order) -> None:
+        super().__init__(_run, entry, order)
+
+    def ended_within(self, seconds: float | None) -> bool:
+        return bool(wait([self.sentinel], seconds))
+
+    def wait(self) -> None:
+        self.ended_within(None)
+
+    def keep(self) -> bool:
+        return False
 
 
 def path_of(output: IO[bytes]) -> str:
@@ -172,13 +169,13 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def _run(entry: str, argv: list[str], env: dict[str, str], folder: str, output: str, wanted: dict[int, int]) -> None:
+def _run(entry: str, order: Order) -> None:
     """The child: become what a fresh process would be, and run the program."""
-    become_fresh(env)
-    apply_limits(wanted)
-    os.chdir(folder)
-    print_to(output)
-    sys.argv = argv
+    become_fresh(order.env)
+    apply_limits(order.wanted)
+    os.chdir(order.folder)
+    print_to(order.output)
+    sys.argv = order.argv[2:] if order.argv[1:2] == ["-m"] else order.argv
     module, _, function = entry.partition(":")
     try:
         if function:

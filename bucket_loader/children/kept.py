@@ -13,13 +13,10 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import IO
 
-from .forkserver import CRASHED, Forked, become_fresh, path_of, print_to, tell_crash
+from .forkserver import CRASHED, Forked, Order, become_fresh, print_to, tell_crash
 from .limits import apply_limits
 
 MOST_FILES = 100  # of one child: what a library forgets to free comes to an end
@@ -27,23 +24,13 @@ _KEEPERS = ("bucket_loader.storage",)  # programs whose `main(arguments)` may be
 _MEMORY_SHARE = 4  # a child that still holds one part in so many of what it may have is not kept
 
 
-@dataclass(frozen=True)
-class _File:
-    """What a child gets: arguments of the program, the folder to work in, a place for its output, and limits."""
+class _Child(Forked):
+    """A process that waits for files, in one environment."""
 
-    arguments: list[str]
-    folder: str
-    output: str
-    wanted: dict[int, int]
-
-
-class _Child:
-    """A forked process that waits for files."""
-
-    def __init__(self, entry: str, env: Mapping[str, str]) -> None:
-        self.env, self.files = dict(env), 0
+    def __init__(self, entry: str, env: dict[str, str]) -> None:
+        self.env, self.files = env, 0
         self.pipe, other = multiprocessing.Pipe()
-        self.forked = Forked(_serve, entry, self.env, other)
+        super().__init__(_serve, entry, env, other)
         other.close()
 
 
@@ -59,27 +46,18 @@ def is_kept(entry: str) -> bool:
 class KeptChild:
     """The work of such a child on one file: what its supervisor uses of subprocess.Popen."""
 
-    def __init__(
-        self,
-        entry: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        folder: str,
-        output: IO[bytes],
-        wanted: Mapping[int, int],
-    ) -> None:
+    def __init__(self, entry: str, order: Order) -> None:
         self._entry = entry
         self._status: int | None = None
         self._fit = False
-        work = _File(list(argv[3:]), folder, path_of(output), dict(wanted))
-        self._child = _take(entry, env)
+        self._child = _take(entry, order.env)
         try:
-            self._child.pipe.send(work)
+            self._child.pipe.send(order)
         except OSError:  # it ended while it waited
-            self._child = _Child(entry, env)
-            self._child.pipe.send(work)
+            self._child = _Child(entry, order.env)
+            self._child.pipe.send(order)
         self.reused = self._child.files > 0
-        self.pid = self._child.forked.pid
+        self.pid = self._child.pid
 
     def poll(self) -> int | None:
         """The status of the program, or as that of a child that ended; None while it works."""
@@ -87,11 +65,11 @@ class KeptChild:
             try:
                 self._status, self._fit = self._child.pipe.recv()
             except (EOFError, OSError):
-                wait([self._child.forked.sentinel])
-        return self._child.forked.poll() if self._status is None else self._status
+                wait([self._child.sentinel])
+        return self._child.poll() if self._status is None else self._status
 
     def ended_within(self, seconds: float | None) -> bool:
-        return bool(wait([self._child.pipe, self._child.forked.sentinel], seconds))
+        return bool(wait([self._child.pipe, self._child.sentinel], seconds))
 
     def wait(self) -> None:
         self.ended_within(None)
@@ -106,15 +84,14 @@ class KeptChild:
         return True
 
 
-def _take(entry: str, env: Mapping[str, str]) -> _Child:
+def _take(entry: str, env: dict[str, str]) -> _Child:
     """One that waits, or a new one. Those with another environment, credentials that ran out for one, are let go."""
     with _lock:
         waiting = _idle.pop(entry, [])
-        fit = [child for child in waiting if child.env == env]
+        fit = _idle[entry] = [child for child in waiting if child.env == env]
         taken = fit.pop() if fit else None
-        _idle[entry] = fit
     for child in waiting:
-        if child is not taken and child not in fit:
+        if child.env != env:
             child.pipe.close()  # which ends it
     return taken or _Child(entry, env)
 
@@ -125,16 +102,16 @@ def _serve(entry: str, env: dict[str, str], pipe: Connection) -> None:
     main = importlib.import_module(f"{entry}.__main__").main
     while True:
         try:
-            work: _File = pipe.recv()
+            order: Order = pipe.recv()
         except (EOFError, OSError):
             break
         # of the time that the processor has given it, the files before this one had some
         spent = int(time.process_time())
-        apply_limits(work.wanted | {resource.RLIMIT_CPU: work.wanted[resource.RLIMIT_CPU] + spent}, for_good=False)
-        os.chdir(work.folder)
-        print_to(work.output)
+        apply_limits(order.wanted | {resource.RLIMIT_CPU: order.wanted[resource.RLIMIT_CPU] + spent}, for_good=False)
+        os.chdir(order.folder)
+        print_to(order.output)
         try:
-            status = main(work.arguments)
+            status = main(order.argv[3:])  # behind python -m MODULE
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else CRASHED
         except Exception as error:
@@ -142,7 +119,7 @@ def _serve(entry: str, env: dict[str, str], pipe: Connection) -> None:
             status = CRASHED
         os.chdir("/")
         print_to(os.devnull)
-        pipe.send((status, _held() * _MEMORY_SHARE < work.wanted.get(resource.RLIMIT_DATA, resource.RLIM_INFINITY)))
+        pipe.send((status, _held() * _MEMORY_SHARE < order.wanted.get(resource.RLIMIT_DATA, resource.RLIM_INFINITY)))
     logging.shutdown()
 
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from ..errors import OperatorError
 from . import answer, forkserver, kept
-from .forkserver import WarmChild
+from .forkserver import Order, WarmChild
 from .kept import KeptChild
 from .limits import Limits, apply_limits, end_with_parent
 
@@ -185,7 +185,7 @@ _Child = _FreshChild | WarmChild | KeptChild
 def _start(argv: Sequence[str], env: Mapping[str, str], folder: str, output: IO[bytes], wanted: Limits) -> _Child:
     if entry := forkserver.entry_of(argv):
         kind = KeptChild if kept.is_kept(entry) else WarmChild
-        return kind(entry, argv, env, folder, output, wanted.kernel())
+        return kind(entry, Order(list(argv), dict(env), folder, forkserver.path_of(output), wanted.kernel()))
     return _FreshChild(argv, env, folder, output, wanted)
 
 
