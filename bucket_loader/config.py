@@ -396,8 +396,10 @@ def _read_yaml(path: Path, problems: list[str]) -> dict[str, object]:
         problems.append(f"{path} cannot be read: {error}")
         return {}
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)  # what it is and where; not its parser's state
-        said = f"{getattr(error, 'problem', error)} in line {mark.line + 1}" if mark else str(error)
+        said = str(error)
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            # what it is and where; not its parser's state
+            said = f"{error.problem} in line {error.problem_mark.line + 1}"
         problems.append(f"{path} is not YAML: {' '.join(said.split())}")
         return {}
     if content is None:

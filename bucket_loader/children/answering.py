@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
@@ -65,6 +65,12 @@ def _about_the_store() -> frozenset[tuple[str, str]]:
     return frozenset((name, value) for name, value in os.environ.items() if name.startswith(("AWS_", "FSSPEC_")))
 
 
+def _settings(variables: frozenset[tuple[str, str]]) -> dict[str, Any]:
+    """What s3fs is told of the store, with "client_kwargs", which it hands on."""
+    said: dict[str, Any] = json.loads(dict(variables).get("FSSPEC_S3") or "{}")
+    return {"client_kwargs": {}} | said
+
+
 @cache
 def _client(connections: int, variables: frozenset[tuple[str, str]]) -> S3Client:
     import botocore
@@ -72,8 +78,8 @@ def _client(connections: int, variables: frozenset[tuple[str, str]]) -> S3Client
 
     from .boto_data import boto3_session
 
-    settings = json.loads(dict(variables).get("FSSPEC_S3") or "{}")
-    named = settings.get("client_kwargs", {})
+    settings = _settings(variables)
+    named = settings["client_kwargs"]
     options = ClientConfig(
         retries={"mode": "standard", "max_attempts": 10},
         parameter_validation=False,  # a fifth of the CPU of a small PUT, whose parameters are always the same
@@ -98,7 +104,7 @@ def _client(connections: int, variables: frozenset[tuple[str, str]]) -> S3Client
 
 @cache
 def _puts(bucket: str, variables: frozenset[tuple[str, str]]) -> S3Store | None:
-    settings = json.loads(dict(variables).get("FSSPEC_S3") or "{}")
+    settings = _settings(variables)
     endpoint, key, secret = (settings.get(name) or "" for name in ("endpoint_url", "key", "secret"))
     own_certificates = "AWS_CA_BUNDLE" in dict(variables) and not endpoint.startswith("http://")
     if own_certificates or not (endpoint and key and secret):
@@ -108,7 +114,7 @@ def _puts(bucket: str, variables: frozenset[tuple[str, str]]) -> S3Store | None:
     return S3Store(
         bucket,
         endpoint=endpoint,
-        region=settings.get("client_kwargs", {}).get("region_name") or "us-east-1",
+        region=settings["client_kwargs"].get("region_name") or "us-east-1",
         access_key_id=key,
         secret_access_key=secret,
         **({"session_token": settings["token"]} if settings.get("token") else {}),

@@ -36,3 +36,8 @@ def join(replaced: Iterable[Replaced]) -> str:
     if len(column) > COLUMN_BYTES:
         raise ValueError(f"{len(column) // (_DIGITS + _TIME)} replaced roots, where a row can name {MOST}")
     return column
+
+
+def first_due(replaced: Iterable[Replaced]) -> int:
+    """When the first of them may be deleted; 0 where there is none: the column `cleanup`."""
+    return min((one.due for one in replaced), default=0)

@@ -77,7 +77,7 @@ class DirectLoad(Attempt):
         outcome = self._finish(source, "link" if link else "ingest", traffic)
         if outcome.state is State.LOADED:
             # the root is a domain's now; without others, nobody need look at the row again
-            due = min((one.due for one in roots.parse(self._claim.row.oldroots)), default=0)
+            due = roots.first_due(roots.parse(self._claim.row.oldroots))
             return replace(outcome, columns={"newroot": "", "cleanup": due})
         return outcome
 
@@ -92,9 +92,9 @@ class DirectLoad(Attempt):
         if row.newroot and self._target.root_of(self._domain) != row.newroot:
             values = self._replaced(row.newroot, ABANDONED_SECONDS)
         new = new_root()
-        self._record(
-            {"cleanup": min(new["cleanup"], row.cleanup or new["cleanup"])} | values | {"newroot": new["newroot"]}
-        )
+        if row.cleanup:
+            new["cleanup"] = min(new["cleanup"], row.cleanup)
+        self._record(new | values)
         return str(new["newroot"])
 
     def _replaced(self, root: str, seconds: float) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class DirectLoad(Attempt):
             known.remove(one)
         kept = [*known, Replaced(root, int(now + seconds))]
         size = sum(self._target.size_of(one.root) for one in kept)
-        return {"oldroots": roots.join(kept), "oldbytes": size, "cleanup": min(one.due for one in kept)}
+        return {"oldroots": roots.join(kept), "oldbytes": size, "cleanup": roots.first_due(kept)}
 
     def _record(self, values: dict[str, Any]) -> None:
         claim = self._note(self._claim, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +78,9 @@ class Target:
         bucket, key = self.bucket, ids.domain_key(folder)
         try:
             if self._read(key) is None:
-                return f"bucket {self.bucket} does not hold HSDS's folder {folder}: check tgt_bucket and aws_s3_gateway"
+                return f"bucket {bucket} does not hold HSDS's folder {folder}: check tgt_bucket and aws_s3_gateway"
             # takes the right to put, and puts nothing
-            with self._source.asking(self.bucket):
+            with self._source.asking(bucket):
                 upload = self._client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
                 self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         except SourceUnavailable:
@@ -90,15 +91,18 @@ class Target:
 
     def root_of(self, domain: str) -> str | None:
         """The digits of a domain's root, as the bucket has it; None where there is no domain."""
-        identity = (self._read(ids.domain_key(domain)) or {}).get("root")
-        return ids.digits_of(str(identity)) if identity else None
+        with suppress(IsFolder):
+            return self.root_to_replace(domain)
+        return None
 
     def root_to_replace(self, domain: str) -> str | None:
         """The same, where a domain is to be. Raises IsFolder."""
         found = self._read(ids.domain_key(domain))
-        if found is not None and "root" not in found:
+        if found is None:
+            return None
+        if not found.get("root"):
             raise IsFolder(domain)
-        return None if found is None else ids.digits_of(str(found["root"]))
+        return ids.digits_of(str(found["root"]))
 
     def acls_of(self, folder: str) -> dict[str, dict[str, bool]]:
         """The rights of a folder as they were in the last minute, by user; {} where there is none."""

@@ -76,7 +76,7 @@ class Leftovers:
             "newroot": "",
             "oldroots": roots.join(kept),
             "oldbytes": sum(self._target.size_of(one.root) for one in kept),
-            "cleanup": min((one.due for one in kept), default=0),
+            "cleanup": roots.first_due(kept),
         }
         forgotten = self._inventory.forget_roots(row, values)
         if forgotten and any(one.root == live for one in roots.parse(row.oldroots)):
