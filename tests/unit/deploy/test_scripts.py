@@ -22,7 +22,7 @@ from bucket_loader.config import KEYS
 from bucket_loader.deploy.configmap import ONE_CERTIFICATE
 from tests import kube_api
 from tests.kube_api import KubeApi
-from tests.unit.deploy.test_manifests import (
+from tests.unit.deploy.manifests import (
     AWS_SECRET,
     LOADER_CONFIG,
     LOADER_SECRET,
