@@ -1,4 +1,4 @@
-"""Whether a process makes progress, and the HTTP endpoint that says so: /healthz, and /metrics beside it.
+"""Whether a process makes progress, and the HTTP endpoint that says so: /healthz, with /readyz and /metrics beside it.
 
 A load may take hours. Signs of life come from what it waits for: each answer of a server, each slice of a child's run;
 no step has to give them. A thread that shows none for `stuck_after` hangs: in a call without an end, in a lock. Nothing
@@ -42,6 +42,7 @@ class Pulse:
         self._stuck_after = stuck_after
         self._signs: dict[int, tuple[str, float]] = {}  # by thread: its name, and until when it may be silent
         self._lock = threading.Lock()
+        self.is_ready = False  # what the process waited for at its start was there
 
     def beat(self, rest: float = 0.0) -> None:
         """The calling thread makes progress, and will now pause for `rest` seconds."""
@@ -108,9 +109,10 @@ class _Handler(WSGIRequestHandler):
 
 @contextmanager
 def served(port: int | None, pulse: Pulse, registry: CollectorRegistry) -> Iterator[int | None]:
-    """Answer /healthz and /metrics on a port meanwhile; without a port, nothing. Gives the port; raises PortTaken.
+    """Answer /healthz, /readyz and /metrics on a port meanwhile; without a port, nothing. Gives the port.
 
     /healthz is 200 as long as every thread that works shows signs of life, else 503 with a line for each that hangs.
+    /readyz is 503 until the process has found its servers. Raises PortTaken.
     """
     if port is None:
         yield None
@@ -118,24 +120,30 @@ def served(port: int | None, pulse: Pulse, registry: CollectorRegistry) -> Itera
     metrics = make_wsgi_app(registry)
     said: set[str] = set()
 
+    def say(start: StartResponse, status: str, *lines: str) -> Iterable[bytes]:
+        start(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return ["".join(f"{line}\n" for line in lines).encode()]
+
     def health(start: StartResponse) -> Iterable[bytes]:
         lines = pulse.stuck()
         for line in lines:
             if line.split(" has ")[0] not in said:
                 said.add(line.split(" has ")[0])
                 logger.error("stuck: %s", line)
-        start("503 Service Unavailable" if lines else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])
-        return ["".join(f"{line}\n" for line in lines or ["ok"]).encode()]
+        return say(start, "503 Service Unavailable" if lines else "200 OK", *lines or ["ok"])
 
     def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/healthz":
             return health(start)
+        if path == "/readyz":
+            if pulse.is_ready:
+                return say(start, "200 OK", "ok")
+            return say(start, "503 Service Unavailable", "waits for its servers; the log says for which")
         if path == "/metrics":
             page: Iterable[bytes] = metrics(environ, start)
             return page
-        start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"there are /healthz and /metrics\n"]
+        return say(start, "404 Not Found", "there are /healthz, /readyz and /metrics")
 
     try:
         server = make_server("", port, app, _Server, _Handler)

@@ -50,6 +50,9 @@ class Metrics(Observer):
     def alive(self, rest: float = 0.0) -> None:
         self.pulse.beat(rest)
 
+    def found_servers(self) -> None:
+        self.pulse.is_ready = True
+
     def silence(self, thread: int) -> float:
         return self.pulse.silence_of(thread)
 

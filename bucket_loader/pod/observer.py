@@ -24,6 +24,9 @@ class Observer:
     def alive(self, rest: float = 0.0) -> None:
         """This thread makes progress, and will now pause for `rest` seconds."""
 
+    def found_servers(self) -> None:
+        """What the process waited for at its start is there: it begins to work."""
+
     def silence(self, thread: int) -> float:
         """For how many seconds a thread (by its ident) has shown no sign of life."""
         return 0.0

@@ -126,6 +126,7 @@ def wait_for(what: Callable[[], None], settings: Config, stop: Stop, observer: O
         observer.alive()
         try:
             what()
+            observer.found_servers()
             return True
         except OperatorError as error:
             if time.monotonic() > deadline:

@@ -96,7 +96,13 @@ def kustomized(folder: Path, *chosen: str, **values: str) -> dict[tuple[str, str
 
 
 def of_pods(made: dict[tuple[str, str], Manifest]) -> list[Manifest]:
-    templates = [
-        item["spec"].get("jobTargetRef", item["spec"]).get("template") for item in made.values() if "spec" in item
-    ]
-    return [template["spec"] for template in templates if template]
+    """The pods of what kustomize made, as far as they are its matter."""
+    found = []
+    for (kind, _), item in made.items():
+        spec = item.get("spec", {})
+        inner = {"ScaledJob": spec.get("jobTargetRef"), "CronJob": spec.get("jobTemplate", {}).get("spec")}.get(
+            kind, spec
+        )
+        if "template" in inner:
+            found.append(inner["template"]["spec"])
+    return found

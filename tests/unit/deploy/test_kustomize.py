@@ -45,12 +45,18 @@ def test_kustomize_puts_image_and_namespace_everywhere(tmp_path: Path) -> None:
 
 
 def test_kustomize_gives_all_pods_a_role_and_a_login_to_the_registry(tmp_path: Path) -> None:
-    chosen = ("docs/kustomize/irsa", "docs/kustomize/registry-login", "k8s_load_job.yml", "k8s_autoscale.yml")
+    components = ("scheduled-watch", "irsa", "registry-login")
+    chosen = (*(f"docs/kustomize/{name}" for name in components), "k8s_load_job.yml", "k8s_autoscale.yml")
     made = kustomized(tmp_path, *chosen, namespace="data")
     account = made["ServiceAccount", "hsds-bucket-loader"]["metadata"]
     assert account["namespace"] == "data" and "eks.amazonaws.com/role-arn" in account["annotations"]
     assert [spec["serviceAccountName"] for spec in of_pods(made)] == ["hsds-bucket-loader"] * 6
     assert [spec["imagePullSecrets"] for spec in of_pods(made)] == [[{"name": "registry-login"}]] * 6
+
+
+def test_a_watcher_at_times_is_in_the_place_of_the_one_that_stays(tmp_path: Path) -> None:
+    made = kustomized(tmp_path, "docs/kustomize/scheduled-watch")
+    assert ("CronJob", "hsds-bucket-scan") in made and ("Deployment", "hsds-bucket-watch") not in made
 
 
 def test_a_loader_without_sidecars(tmp_path: Path) -> None:

@@ -11,8 +11,13 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bucket_loader.config import Config
+from bucket_loader.errors import OperatorError
 from bucket_loader.local.servers import free_port
+from bucket_loader.pod import process
 from bucket_loader.pod.health import Pulse, served
+from bucket_loader.pod.metrics import WorkerMetrics
+from bucket_loader.pod.stop import Stop
 
 
 def get(port: int, path: str = "/healthz", timeout: float = 5) -> tuple[int, str]:
@@ -82,11 +87,31 @@ def test_endpoint_answers_and_goes() -> None:
         assert taken == port
         assert get(port) == (200, "ok\n")
         assert get(port, "/metrics")[0] == 200
-        assert get(port, "/other") == (404, "there are /healthz and /metrics\n")
+        assert get(port, "/other") == (404, "there are /healthz, /readyz and /metrics\n")
     with pytest.raises(OSError):
         get(port)
     with served(None, Pulse(60), CollectorRegistry()) as taken:
         assert taken is None
+
+
+def test_a_pod_is_ready_when_it_has_found_its_servers() -> None:
+    port = free_port()
+    metrics = WorkerMetrics(Pulse(60))
+    settings = Config.model_validate(
+        {"hsds_endpoint": "http://e", "src_bucket": "a", "tgt_folder": "/c/", "inventory_domain": "/d/i.h5"}
+    )
+    seen = []
+
+    def servers() -> None:
+        seen.append(get(port, "/readyz"))
+        assert get(port) == (200, "ok\n"), "it waits, and is not stuck"
+        if len(seen) == 1:
+            raise OperatorError("HSDS is away")
+
+    with served(port, metrics.pulse, metrics.registry), Stop(1).on_signals() as stop:
+        assert process.wait_for(servers, settings, stop, metrics)
+        assert seen == [(503, "waits for its servers; the log says for which\n")] * 2
+        assert get(port, "/readyz") == (200, "ok\n")
 
 
 def test_a_client_that_says_nothing_keeps_nobody_from_asking() -> None:

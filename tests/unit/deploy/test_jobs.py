@@ -1,4 +1,4 @@
-"""k8s_autoscale.yml: the deployments' pods, as Jobs of KEDA, by what the watcher tells."""
+"""Jobs that are made of the deployments: a bucket once, a scan at times, and KEDA's, by what the watcher tells."""
 
 from __future__ import annotations
 
@@ -12,20 +12,12 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, ConfigDict, Field
 
-from bucket_loader.deploy import autoscale
+from bucket_loader.deploy import jobs
 from bucket_loader.pod.health import Pulse
 from bucket_loader.watch import backlog
 from bucket_loader.watch.metrics import WatcherMetrics
 
-from .manifests import (
-    ROLES,
-    ROOT,
-    VERSIONS,
-    containers,
-    deployment,
-    manifests,
-    pod,
-)
+from .manifests import ROLES, ROOT, VERSIONS, containers, deployment, manifests, pod, variables
 
 
 class Strict(BaseModel):
@@ -76,10 +68,38 @@ def scaled_jobs() -> dict[str, ScaledJobSpec]:
     return {item["metadata"]["name"]: ScaledJobSpec.model_validate(item["spec"]) for item in found}
 
 
-def test_the_autoscaler_has_the_pods_of_the_deployments() -> None:
-    assert (ROOT / "k8s_autoscale.yml").read_text() == autoscale.text(), (
-        "python -m bucket_loader.deploy.autoscale >k8s_autoscale.yml"
-    )
+@pytest.mark.parametrize("path", jobs.files())
+def test_jobs_have_the_pods_of_the_deployments(path: str) -> None:
+    assert (ROOT / path).read_text() == jobs.files()[path], "python -m bucket_loader.deploy.jobs"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_bucket_is_loaded_once_by_the_direct_engine_alone(version: str) -> None:
+    job = jobs.load_job()
+    kubernetes_validate.validate(job, version, strict=True)
+    assert "completions" not in job["spec"], "each pod ends when nothing is left"
+    spec, like = job["spec"]["template"]["spec"], containers("load")["load"]
+    (container,) = spec["containers"]
+    assert container["args"] == [*like["args"], "--drain"]
+    direct = {"LOAD_ENGINE": "direct", "HSDS_LOCAL": "null"}
+    assert variables(container) == variables(like) | {
+        name: {"name": name, "value": value} for name, value in direct.items()
+    }
+    assert spec["restartPolicy"] == "OnFailure" and "initContainers" not in spec
+    assert {volume["name"] for volume in spec["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_bucket_is_listed_at_times_and_never_twice_at_once(version: str) -> None:
+    job = jobs.cron_job()
+    kubernetes_validate.validate(job, version, strict=True)
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [*containers("watch")["watch"]["args"], "--once"]
+    # the Service of the watcher's metrics, and its deployment, do not take the pod for theirs
+    service = next(item for item in manifests("watch") if item["kind"] == "Service")
+    labels = job["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    assert not service["spec"]["selector"].items() <= labels.items()
 
 
 @pytest.mark.parametrize("role", ["load", "diff"])
