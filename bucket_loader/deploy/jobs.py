@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from ..inventory.states import State
+from ..inventory.states import CHECK, LOAD, Work
 from .configmap import Dumper
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,10 +40,10 @@ _AUTOSCALE = """\
 # In another namespace than `default`, put its name into the two addresses (kustomization.yaml does). To hold it:
 #   kubectl annotate scaledjob/hsds-bucket-loader autoscaling.keda.sh/paused=true
 #
-# A pod for every 20 rows that wait, so that a pod is worth its start; each works until nothing is left and ends by
-# itself. Nothing ends one that works: neither fewer rows, nor a change of this file. Without an answer from the
-# watcher, no pod is made. Made of the two deployments by `python -m bucket_loader.deploy.jobs`: change those, and make
-# it again.
+# A pod for every 20 rows that wait, so that a pod is worth its start, and one for every 5 minutes that the oldest has
+# waited, so that a few large files get them, too. Each works until nothing is left and ends by itself. Nothing ends one
+# that works: neither fewer rows, nor a change of this file. Without an answer from the watcher, no pod is made. Made of
+# the two deployments by `python -m bucket_loader.deploy.jobs`: change those, and make it again.
 """
 _CRON_JOB = """\
 # The watcher as a CronJob: it lists the bucket at these times, adds what is new, and ends. For a bucket that changes
@@ -52,6 +52,7 @@ _CRON_JOB = """\
 # Made of k8s_watch_deployment.yml by `python -m bucket_loader.deploy.jobs`: change that, and make it again.
 """
 _ROWS_PER_POD = 20
+_SECONDS_PER_POD = 300
 
 Manifest = dict[str, Any]
 
@@ -112,19 +113,17 @@ def cron_job() -> Manifest:
     }
 
 
-def scaled_job(deployment: Manifest, waiting: State, most: int) -> Manifest:
-    """Pods like those of a deployment, each in a Job, `most` at once, for rows in a state."""
+def _trigger(name: str, metric: str, per_pod: int) -> Manifest:
+    """A pod for each so much of a metric of the watcher's; the largest number of all triggers counts."""
+    where = {"url": _WATCHER, "format": "prometheus", "valueLocation": metric, "targetValue": str(per_pod)}
+    return {"type": "metrics-api", "name": name, "metadata": where}
+
+
+def scaled_job(deployment: Manifest, work: Work, most: int) -> Manifest:
+    """Pods like those of a deployment, each in a Job, `most` at once, for rows that are ready for a work."""
     metadata, template = _as_job(deployment, f"{deployment['metadata']['name']}-job", "--drain")
-    trigger = {
-        "type": "metrics-api",
-        "name": "waiting",
-        "metadata": {
-            "url": _WATCHER,
-            "format": "prometheus",
-            "valueLocation": f'bucket_loader_rows{{state="{waiting.name.lower()}"}}',
-            "targetValue": str(_ROWS_PER_POD),
-        },
-    }
+    waiting = f'bucket_loader_rows{{state="{work.ready.name.lower()}"}}'
+    oldest = f'bucket_loader_oldest_waiting_seconds{{work="{work.name}"}}'
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledJob",
@@ -136,7 +135,7 @@ def scaled_job(deployment: Manifest, waiting: State, most: int) -> Manifest:
             "successfulJobsHistoryLimit": 3,
             "failedJobsHistoryLimit": 3,
             "jobTargetRef": {"backoffLimit": 6, "template": template},
-            "triggers": [trigger],
+            "triggers": [_trigger("waiting", waiting, _ROWS_PER_POD), _trigger("oldest", oldest, _SECONDS_PER_POD)],
         },
     }
 
@@ -144,10 +143,10 @@ def scaled_job(deployment: Manifest, waiting: State, most: int) -> Manifest:
 def autoscaled() -> list[Manifest]:
     """Loaders and differs by what waits, and their network policies."""
     made = []
-    for role, waiting, most in (("load", State.NEW, 8), ("diff", State.LOADED, 4)):
+    for role, work, most in (("load", LOAD, 8), ("diff", CHECK, 4)):
         policy = next(item for item in _manifests(role) if item["kind"] == "NetworkPolicy")
         policy["metadata"]["name"] += "-job"  # beside the deployment's it would be the same thing twice
-        made += [scaled_job(_deployment(role), waiting, most), policy]
+        made += [scaled_job(_deployment(role), work, most), policy]
     return made
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from typing import Any
 
 import kubernetes_validate
+import numpy as np
 import pytest
 import yaml
 from prometheus_client import generate_latest
@@ -136,12 +137,101 @@ def test_what_is_scaled_by_is_what_the_watcher_tells() -> None:
     metrics.counted(backlog.Backlog())
     families = text_string_to_metric_families(generate_latest(metrics.registry).decode())
     samples = {(sample.name, *sample.labels.items()) for family in families for sample in family.samples}
-    for role, state in {"load": "new", "diff": "loaded"}.items():
-        (trigger,) = scaled_jobs()[ROLES[role]].triggers
-        where = trigger.metadata
-        assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
-        assert where.format == "prometheus"
-        selector = re.fullmatch(r'(\w+)\{(\w+)="(\w+)"\}', where.valueLocation)
-        assert selector is not None
-        assert selector[3] == state
-        assert (selector[1], (selector[2], selector[3])) in samples
+    for role, state, work in (("load", "new", "load"), ("diff", "loaded", "check")):
+        waiting, oldest = (trigger.metadata for trigger in scaled_jobs()[ROLES[role]].triggers)
+        for where, name, label, value in (
+            (waiting, "bucket_loader_rows", "state", state),
+            (oldest, "bucket_loader_oldest_waiting_seconds", "work", work),
+        ):
+            assert where.url == f"http://{service['metadata']['name']}.default.svc:{port['port']}/metrics"
+            assert where.format == "prometheus"
+            assert where.valueLocation == f'{name}{{{label}="{value}"}}'
+            assert (name, (label, value)) in samples
+
+
+# -- a day with KEDA, by its rules -------------------------------------------------------------------------------------
+
+MINUTE, HOUR = 60, 3600
+
+
+@dataclass
+class Load:
+    """A row: when it was added, for how long it is loaded, and what was done of that in vain."""
+
+    added: int
+    takes: int
+    begun: int | None = None
+    done: bool = False
+    lost: int = 0
+
+
+class Cluster:
+    """Pods of two slots that take the oldest row. By KEDA's rules for a ScaledJob, or for a ScaledObject: that sets a
+    number of replicas, and a Deployment that has too many ends any of them (here the youngest, which it prefers).
+    """
+
+    def __init__(self, loads: list[Load], spec: ScaledJobSpec, ends_pods: bool) -> None:
+        self.loads, self.spec, self.ends_pods = loads, spec, ends_pods
+        self.pods: list[list[Load]] = []
+
+    def wanted(self, now: int) -> int:
+        waiting = [load for load in self.loads if load.added <= now and load.begun is None]
+        values = {"waiting": len(waiting), "oldest": max([0, *(now - load.added for load in waiting)])}
+        pods = [-(-values[item.name] // int(item.metadata.targetValue)) for item in self.spec.triggers]
+        if self.ends_pods:  # the rule of before: also for what is in work
+            pods = [-(-sum(not load.done and load.added <= now for load in self.loads) // 2)]
+        return min(self.spec.maxReplicaCount, max(pods))
+
+    def step(self, now: int) -> None:
+        for slots in self.pods:
+            for load in list(slots):
+                if load.begun is not None and now >= load.begun + load.takes:
+                    load.done = True
+                    slots.remove(load)
+            waiting = sorted((x for x in self.loads if x.added <= now and x.begun is None), key=lambda x: x.added)
+            for load in waiting[: 2 - len(slots)]:
+                load.begun = now
+                slots.append(load)
+        wanted = self.wanted(now)
+        if self.ends_pods:
+            for slots in self.pods[wanted:]:
+                for load in slots:
+                    load.lost, load.begun = load.lost + now - (load.begun or now), None
+            del self.pods[wanted:]
+        else:
+            self.pods = [slots for slots in self.pods if slots]  # --drain
+        self.pods += [[] for _ in range(wanted - len(self.pods))]
+
+    def run(self) -> int:
+        """Until all is loaded; how long it took, in seconds."""
+        now = 0
+        while not all(load.done for load in self.loads):
+            self.step(now)
+            now += MINUTE
+            assert now < 100 * HOUR
+        return now
+
+
+def large_files() -> list[Load]:
+    """40 loads of one to five hours, which come within two hours."""
+    random = np.random.default_rng(7)
+    return [Load(int(random.integers(0, 2 * HOUR)), int(random.integers(HOUR, 5 * HOUR))) for _ in range(40)]
+
+
+def test_no_hour_of_a_load_is_lost_to_the_autoscaler() -> None:
+    cluster = Cluster(large_files(), scaled_jobs()[ROLES["load"]], ends_pods=False)
+    took, work = cluster.run(), sum(load.takes for load in cluster.loads)
+    assert sum(load.lost for load in cluster.loads) == 0
+    # and they get the pods that they may have: 16 slots
+    assert took < 1.6 * work / 16 + 5 * HOUR
+    # what a number of replicas does with the same loads, by the same rules
+    rival = Cluster(large_files(), scaled_jobs()[ROLES["load"]], ends_pods=True)
+    rival.run()
+    assert sum(load.lost for load in rival.loads) > 5 * HOUR
+
+
+def test_many_small_files_do_not_start_a_pod_each() -> None:
+    cluster = Cluster([Load(0, 2) for _ in range(200)], scaled_jobs()[ROLES["load"]], ends_pods=False)
+    assert cluster.wanted(MINUTE) == 8
+    assert Cluster([Load(0, 2) for _ in range(15)], cluster.spec, ends_pods=False).wanted(MINUTE) == 1
+    assert Cluster([], cluster.spec, ends_pods=False).wanted(MINUTE) == 0
