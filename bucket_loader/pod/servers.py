@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+
+from cachetools import TTLCache
 
 from ..config import Config
 from ..hsds import Hsds, Unavailable
@@ -28,7 +29,7 @@ class Servers:
         self.source = source
         self.target = Target(source, config.tgt_bucket) if config.tgt_bucket else None
         self.shows_target = False  # whether the cluster's HSDS was seen to show what was put into the target
-        self._versions: dict[str, tuple[str, float]] = {}  # by address, and when it was asked for
+        self._versions: TTLCache[str, str] = TTLCache(2, VERSION_SECONDS)  # by address
         self._folders: set[str] = set()
 
     def endpoints(self) -> list[Hsds]:
@@ -36,13 +37,12 @@ class Servers:
 
     def version_of(self, hsds: Hsds) -> str:
         """The version of one of these servers, as it was told in the last minute. Raises Unavailable."""
-        known, asked = self._versions.get(hsds.endpoint, ("", 0.0))
-        if not known or time.monotonic() - asked > VERSION_SECONDS:
+        known = self._versions.get(hsds.endpoint)
+        if known is None:
             about = hsds.about()
             if "hsds_version" not in about:
                 raise Unavailable(f"HSDS at {hsds.endpoint} does not tell its version: {about.get('state')}")
-            known = str(about["hsds_version"])
-            self._versions[hsds.endpoint] = known, time.monotonic()
+            known = self._versions[hsds.endpoint] = str(about["hsds_version"])
         return known
 
     def check(self) -> None:

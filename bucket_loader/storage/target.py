@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
+from cachetools import TTLCache
 
 from ..hsds import READING, RIGHTS
 from ..s3 import Source, SourceError, SourceUnavailable
@@ -57,9 +58,9 @@ class Target:
 
     def __init__(self, source: Source, bucket: str) -> None:
         self._source, self.bucket = source, bucket
-        self._refusal: str | None = None
-        self._asked = -REFUSAL_SECONDS
-        self._acls: dict[str, tuple[dict[str, dict[str, bool]], float]] = {}  # by folder, and when it was asked for
+        self._allowed: set[str] = set()  # folders
+        self._refusals: TTLCache[str, str] = TTLCache(8, REFUSAL_SECONDS)  # by folder
+        self._acls: TTLCache[str, dict[str, dict[str, bool]]] = TTLCache(1024, ACLS_SECONDS)  # by folder
 
     @property
     def _client(self) -> S3Client:
@@ -70,9 +71,14 @@ class Target:
 
         Asked for once, and while it cannot be again after a minute. Raises SourceUnavailable.
         """
-        if self._refusal != "" and time.monotonic() - self._asked > REFUSAL_SECONDS:
-            self._refusal, self._asked = self._find_refusal(folder), time.monotonic()
-        return self._refusal or ""
+        if folder in self._allowed:
+            return ""
+        refused = self._refusals.get(folder)
+        if refused is None:
+            refused = self._refusals[folder] = self._find_refusal(folder)
+            if not refused:
+                self._allowed.add(folder)
+        return refused
 
     def _find_refusal(self, folder: str) -> str:
         bucket, key = self.bucket, ids.domain_key(folder)
@@ -106,10 +112,9 @@ class Target:
 
     def acls_of(self, folder: str) -> dict[str, dict[str, bool]]:
         """The rights of a folder as they were in the last minute, by user; {} where there is none."""
-        acls, asked = self._acls.get(folder, ({}, 0.0))
-        if not asked or time.monotonic() - asked > ACLS_SECONDS:
-            acls = dict((self._read(ids.domain_key(folder)) or {}).get("acls", {}))
-            self._acls[folder] = acls, time.monotonic()
+        acls = self._acls.get(folder)
+        if acls is None:
+            acls = self._acls[folder] = dict((self._read(ids.domain_key(folder)) or {}).get("acls", {}))
         return acls
 
     def publish(self, path: str, domain: Domain) -> None:

@@ -7,21 +7,15 @@ its own, and with pauses that leave the data node nine tenths of its time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..hsds import HsdsError
 from ..inventory.claims import Inventory
 from ..inventory.model import Rows
 from ..inventory.states import CHECK, LOAD, OF_FILES, State, Work
-from ..inventory.table import InventoryError
-from ..log import logger
-from ..pod.stop import Stop
 
 SHORTEST_PAUSE = 10.0
-PAUSE_FACTOR = 9  # times the seconds that the last count took
 _COLUMNS = ("state", "size", "added", "modified", "loaddone")
 # since when a row has waited for a work. A new version of a file is younger than its row: its own time counts.
 _SINCE: dict[Work, tuple[str, ...]] = {LOAD: ("added", "modified"), CHECK: ("loaddone",)}
@@ -57,14 +51,3 @@ def take(inventory: Inventory) -> Backlog:
     for _, block in inventory.stream(_COLUMNS):
         backlog.add(block, now)
     return backlog
-
-
-def keep(inventory: Inventory, hear: Callable[[Backlog], None], stop: Stop) -> None:
-    """Count again and again until told to stop. While HSDS is away, the last count stands."""
-    while not stop.requested:
-        began = time.monotonic()
-        try:
-            hear(take(inventory))
-        except (HsdsError, InventoryError) as error:
-            logger.warning("cannot count the inventory: %s", error)
-        stop.wait(max(SHORTEST_PAUSE, PAUSE_FACTOR * (time.monotonic() - began)))

@@ -6,6 +6,7 @@ import argparse
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 from ..config import Config
@@ -19,11 +20,12 @@ from ..pod.stop import Stop
 from ..program import Command
 from ..s3 import Source, SourceError, open_source
 from ..storage.target import Target
-from . import backlog
-from .leftovers import Leftovers, keep
+from . import backlog, leftovers
+from .leftovers import Leftovers
 from .metrics import WatcherMetrics
 from .watcher import Watcher
 
+PAUSE_FACTOR = 9  # times the seconds that a pass over the table took
 EXAMPLES = """\
 examples:
   %(prog)s          as in a pod: scan again and again until told to stop
@@ -51,23 +53,24 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
             source = open_source(settings)
             inventory = open_inventory(settings)
             watcher = Watcher(source, inventory, settings.domains, metrics)
-            leftovers = None
+            old = None
             if settings.tgt_bucket:
                 target = Target(Source(settings), settings.tgt_bucket)
-                leftovers = Leftovers(inventory.clone(), target, settings.domains)
-            opened[:] = [(watcher, inventory.clone(), leftovers)]
+                old = Leftovers(inventory.clone(), target, settings.domains)
+            opened[:] = [(watcher, inventory.clone(), old)]
 
         if not process.wait_for(ready, settings, stop, metrics):
             return 0
-        watcher, counted, leftovers = opened[0]
+        watcher, counted, old = opened[0]
+
+        def beside(what: str, step: Callable[[], object], shortest_pause: float) -> None:
+            args = (stop, what, step, shortest_pause)
+            threading.Thread(target=keep_doing, args=args, name=what, daemon=True).start()
+
         if port is not None:
-            count = threading.Thread(
-                target=backlog.keep, args=(counted, metrics.counted, stop), name="backlog", daemon=True
-            )
-            count.start()
-        if leftovers is not None and not options.once:
-            deletes = threading.Thread(target=keep, args=(leftovers, stop), name="leftovers", daemon=True)
-            deletes.start()
+            beside("count the inventory", lambda: metrics.counted(backlog.take(counted)), backlog.SHORTEST_PAUSE)
+        if old is not None and not options.once:
+            beside("delete what was replaced", old.delete, leftovers.SHORTEST_PAUSE)
         while not stop.requested:
             began = time.monotonic()
             try:
@@ -83,12 +86,26 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
                 counts = {name: count or None for name, count in asdict(done).items()}
                 event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
             if options.once:
-                if leftovers is not None:
-                    leftovers.delete()
+                if old is not None:
+                    old.delete()
                 break
             metrics.alive(rest=settings.watchdog_sleep_time)
             stop.wait(settings.watchdog_sleep_time)
     return 0
+
+
+def keep_doing(stop: Stop, what: str, step: Callable[[], object], shortest_pause: float) -> None:
+    """Do a step that reads the whole table again and again until told to stop; a server that is away is waited for.
+
+    A table has no index, and the data node that reads it serves others, too: it has nine tenths of its time for them.
+    """
+    while not stop.requested:
+        began = time.monotonic()
+        try:
+            step()
+        except (HsdsError, InventoryError, SourceError) as error:
+            event(logging.WARNING, f"cannot {what}", error=error)
+        stop.wait(max(shortest_pause, PAUSE_FACTOR * (time.monotonic() - began)))
 
 
 COMMAND = Command("Add the files of the source bucket to the inventory.", EXAMPLES, add_options, watch)

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..domains import Domains
-from ..hsds import HsdsError
 from ..inventory import roots
 from ..inventory.claims import Inventory
 from ..inventory.model import Row
 from ..inventory.roots import Replaced
 from ..inventory.states import ACTIVE, State
-from ..inventory.table import InventoryError
 from ..log import event
-from ..pod.stop import Stop
-from ..s3 import SourceError
 from ..storage.target import Target
 
 SHORTEST_PAUSE = 60.0
-PAUSE_FACTOR = 9  # times the seconds that the last pass took: a table is read as a whole
 
 
 @dataclass
@@ -41,10 +35,8 @@ class Deleted:
 class Leftovers:
     """The roots that the rows of an inventory name, in the bucket of its domains. Not shared between threads."""
 
-    def __init__(
-        self, inventory: Inventory, target: Target, domains: Domains, alive: Callable[[], None] = lambda: None
-    ) -> None:
-        self._inventory, self._target, self._domains, self._alive = inventory, target, domains, alive
+    def __init__(self, inventory: Inventory, target: Target, domains: Domains) -> None:
+        self._inventory, self._target, self._domains = inventory, target, domains
 
     def delete(self, now: float | None = None) -> Deleted:
         """One pass over the table. Raises HsdsError, InventoryError, SourceError; what was done before it is right."""
@@ -52,7 +44,6 @@ class Leftovers:
         if not self._inventory.has_roots:
             return deleted
         for start, block in self._inventory.stream(["state", "cleanup"]):
-            self._alive()
             held = np.isin(block["state"], [int(state) for state in ACTIVE])
             due = (block["cleanup"] > 0) & (block["cleanup"] <= now) & ~held
             for offset in np.flatnonzero(due).tolist():
@@ -83,14 +74,3 @@ class Leftovers:
             # its worker had lost the row, and went on between two of its questions
             event(logging.WARNING, "a domain shows what was replaced: loaded again", key=row.filename, row=row.index)
             self._inventory.put_back(row, State.NEW)
-
-
-def keep(leftovers: Leftovers, stop: Stop) -> None:
-    """Delete again and again until told to stop; a server that is away is waited for."""
-    while not stop.requested:
-        began = time.monotonic()
-        try:
-            leftovers.delete()
-        except (HsdsError, InventoryError, SourceError) as error:
-            event(logging.WARNING, "cannot delete what was replaced", error=error)
-        stop.wait(max(SHORTEST_PAUSE, PAUSE_FACTOR * (time.monotonic() - began)))

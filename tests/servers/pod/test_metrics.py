@@ -16,6 +16,7 @@ from bucket_loader.local.servers import free_port
 from bucket_loader.pod.stop import Stop
 from bucket_loader.s3 import SourceObject
 from bucket_loader.watch import backlog
+from bucket_loader.watch.command import keep_doing
 from tests import files
 from tests.servers.pod.test_health import until
 from tests.unit.pod.test_metrics import Values, values
@@ -48,13 +49,13 @@ def test_backlog_of_a_real_inventory(world: World) -> None:
 
 
 @pytest.mark.servers
-def test_backlog_goes_on_after_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "SHORTEST_PAUSE", 0.1)
+def test_backlog_goes_on_after_an_outage(world: World) -> None:
     inventory = world.make_inventory()
     world.cluster.delete_domain(world.inventory_domain)
     heard: list[backlog.Backlog] = []
     stop = Stop(1)
-    thread = threading.Thread(target=backlog.keep, args=(inventory, heard.append, stop))
+    step = lambda: heard.append(backlog.take(inventory))  # noqa: E731
+    thread = threading.Thread(target=keep_doing, args=(stop, "count", step, 0.1))
     thread.start()
     time.sleep(1)
     assert heard == []
