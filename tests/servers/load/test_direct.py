@@ -39,6 +39,10 @@ def keys(world: World) -> set[str]:
     return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
 
+def roots_of(names: set[str]) -> set[str]:
+    return {name.split("/")[1] for name in names}
+
+
 def under(world: World, root: str) -> set[str]:
     return {key for key in keys(world) if key.startswith(ids.prefix(root))}
 
@@ -126,16 +130,17 @@ def test_a_domain_of_hsload_is_replaced_too(world: World) -> None:
 def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tmp_path: Path) -> None:
     path = tmp_path / "many.h5"
     with h5py.File(path, "w") as file:
-        for number in range(800):
+        for number in range(300):
             file[f"group/{number}"] = number
     world.put("a.h5", path)
     inventory = world.make_inventory()
     world.ok("watcher.py", "--once")
-    with world.running("loader.py", "--lease_time=5") as loader:
+    # one request after the other: there is time to see what was begun, also on a busy machine
+    with world.running("loader.py", "--lease_time=5", "--s3_concurrency=1") as loader:
         deadline = time.monotonic() + 60
         while not (written := inventory.row(0).newroot and under(world, inventory.row(0).newroot)):
             assert time.monotonic() < deadline and loader.poll() is None
-            time.sleep(0.1)
+            time.sleep(0.02)
         os.kill(loader.pid, signal.SIGKILL)
     left = inventory.row(0).newroot
     assert written and world.cluster.root_of(f"{world.folder}a.h5") is None, "nobody sees a part"
@@ -163,7 +168,8 @@ def test_what_is_refused_leaves_nothing(world: World, tmp_path: Path) -> None:
     world.ok("loader.py", "--drain")
     row = inventory.row(0)
     assert row.state is State.LOAD_FAILED and "attribute to of /zzz has region references" in row.loadreason
-    assert keys(world) <= before and not row.newroot
+    # HSDS may have written a summary of the inventory meanwhile
+    assert roots_of(keys(world)) <= roots_of(before) and not row.newroot
 
 
 def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
