@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import h5pyd
@@ -50,13 +51,35 @@ def at_the_end_whole(file: h5py.File) -> None:
     file["data"] = np.arange(1 << 20, dtype="f8")
 
 
-SHUFFLED = [shuffled, shuffled_with_checksums, shuffled_lzf, shuffled_bytes, shuffled_and_small]
+# by how they are copied, and whether they can be linked
+FILES: dict[str, tuple[Callable[[h5py.File], None], str, bool]] = {
+    "shuffled.h5": (shuffled, "unfilt", True),
+    "shuffled_with_checksums.h5": (shuffled_with_checksums, "unfilt", False),
+    "shuffled_lzf.h5": (shuffled_lzf, "unfilt", False),
+    "shuffled_bytes.h5": (shuffled_bytes, "unfilt", True),
+    "shuffled_and_small.h5": (shuffled_and_small, "unfilt", False),
+    "shuffled_gzip.h5": (shuffled_gzip, "ingest", True),
+    "at_the_end.h5": (at_the_end, "ingest", False),
+    "at_the_end_whole.h5": (at_the_end_whole, "ingest", True),
+}
 
 
-def lives_on(world: World, path: Path) -> None:
-    """Assert that the data node that loaded and checked a file gives the same after its end."""
-    world.servers.pod.dn.kill()
-    world.servers.pod.restart()
+def loaded(world: World, folder: Path, **settings: object) -> dict[str, dict[str, Any]]:
+    """The rows of the files, by name, after a load and a check with these settings."""
+    for name, (fill, _, _) in FILES.items():
+        with h5py.File(folder / name, "w") as file:
+            fill(file)
+        world.put(name, folder / name)
+    world.settings = {"workers": 2} | settings
+    world.ok("make_inventory.py")
+    world.ok("watcher.py", "--once")
+    world.ok("loader.py", "--drain", timeout=280)
+    world.ok("differ.py", "--drain", timeout=280)
+    return world.rows()
+
+
+def assert_lives_on(world: World, path: Path) -> None:
+    """Assert that an HSDS gives what is in a file."""
     name, endpoint = world.folder + path.name, world.servers.pod.endpoint
     with (
         h5py.File(path) as source,
@@ -67,38 +90,23 @@ def lives_on(world: World, path: Path) -> None:
             np.testing.assert_array_equal(domain["data"][start : start + 100_000], expected[start : start + 100_000])
 
 
-def loaded(world: World, path: Path, fill: Callable[[h5py.File], None], **settings: object) -> dict[str, object]:
-    """The row of a file that was made, loaded and checked with these settings."""
-    with h5py.File(path, "w") as file:
-        fill(file)
-    world.put(path.name, path)
-    world.settings = dict(settings)
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
-    world.ok("loader.py", "--drain")
-    world.ok("differ.py", "--drain")
-    return world.rows()[path.name]
-
-
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
-@pytest.mark.parametrize("fill", [*SHUFFLED, shuffled_gzip, at_the_end, at_the_end_whole])
-def test_what_is_verified_is_read_from_storage(
-    world: World, tmp_path: Path, fill: Callable[[h5py.File], None], link: bool
-) -> None:
-    row = loaded(world, tmp_path / "a.h5", fill, link_files=link)
-    assert row["state"] == "verified", row
-    lives_on(world, tmp_path / "a.h5")
-    copied_as = "unfilt" if fill in SHUFFLED else "ingest"
-    linkable = fill in (shuffled, shuffled_bytes, shuffled_gzip, at_the_end_whole)
-    assert row["loadmode"] == ("link" if link and linkable else copied_as), row
+def test_what_is_verified_is_read_from_storage(world: World, tmp_path: Path, link: bool) -> None:
+    rows = loaded(world, tmp_path, link_files=link)
+    # the data node that loaded them ends, and with it what it remembers
+    world.servers.pod.dn.kill()
+    world.servers.pod.restart()
+    for name, (_, copied_as, linkable) in FILES.items():
+        assert rows[name]["state"] == "verified", rows[name]
+        assert_lives_on(world, tmp_path / name)
+        assert rows[name]["loadmode"] == ("link" if link and linkable else copied_as), rows[name]
 
 
-@pytest.mark.parametrize(
-    ("fill", "words"),
-    [(shuffled_and_small, "shuffle without gzip"), (at_the_end, "past the end of the file")],
-)
-def test_what_is_to_be_linked_or_nothing_says_why_not(
-    world: World, tmp_path: Path, fill: Callable[[h5py.File], None], words: str
-) -> None:
-    row = loaded(world, tmp_path / "a.h5", fill, link_fallback="fail")
-    assert row["state"] == "load failed" and words in str(row["loadreason"]), row
+def test_what_is_to_be_linked_or_nothing_says_why_not(world: World, tmp_path: Path) -> None:
+    rows = loaded(world, tmp_path, link_fallback="fail")
+    for name, words in {
+        "shuffled_and_small.h5": "shuffle without gzip",
+        "at_the_end.h5": "past the end of the file",
+    }.items():
+        assert rows[name]["state"] == "load failed" and words in rows[name]["loadreason"], rows[name]

@@ -90,9 +90,9 @@ def unfiltered_edges(file: h5py.File) -> None:
 
 
 def some_small_chunks(file: h5py.File) -> None:
-    dataset = file.create_dataset("data", (4000, 5000), "i2", chunks=(10, 10), fillvalue=-5)
+    dataset = file.create_dataset("data", (400, 500), "i2", chunks=(10, 10), fillvalue=-5)
     dataset[5:25, 5:25] = 7
-    dataset[3999, 4999] = 9
+    dataset[399, 499] = 9
 
 
 def many_small_some_missing(file: h5py.File) -> None:
