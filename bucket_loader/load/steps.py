@@ -39,7 +39,7 @@ def write(children: Children, key: str, root: str, bucket: str, readers: Sequenc
     options += [f"--concurrency={config.s3_concurrency}", *(f"--reader={version}" for version in readers)]
     if config.link_files:
         options.append("--link" if config.link_fallback == "ingest" else "--only-link")
-    options.append(f"--block={config.s3_block_size if config.link_files else config.s3_data_block_size}")
+    options += [f"--block={config.s3_block_size}", f"--data-block={config.s3_data_block_size}"]
     return children.ask("storage", [*options, children.tools.source.url(key), root]).content
 
 

@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reader", action="append", default=[], metavar="VERSION", help="of HSDS that is to read it")
     parser.add_argument("--max-chunk", type=int, default=SizeLimits.chunk, metavar="BYTES")
     parser.add_argument("--max-unwritten", type=int, default=SizeLimits.unwritten, metavar="BYTES")
-    parser.add_argument("--block", type=int, default=256 << 10, metavar="BYTES", help="unit of reads by HDF5")
+    parser.add_argument("--block", type=int, default=256 << 10, metavar="BYTES", help="unit of reads of the index")
+    parser.add_argument("--data-block", type=int, default=2 << 20, metavar="BYTES", help="unit of reads of values")
     parser.add_argument("--concurrency", type=int, default=16, metavar="N", help="requests of the store at once")
     parser.add_argument("--in-flight", type=int, default=64 << 20, metavar="BYTES", help="held at once")
     options = parser.parse_args(arguments)
@@ -44,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         client, fast = s3_of_environment(options.concurrency), puts_of_environment(options.bucket)
         with Transfers(client, options.bucket, options.concurrency, options.in_flight, fast) as transfers:
             try:
-                source = _source(options.source, transfers, options.block if link else 4 * options.block)
-                with opened(options.source, source, options.block) as file:
+                # of a file that is smaller than that, an ingest reads all at once
+                first = options.block if link else 4 * options.data_block
+                source = _source(options.source, transfers, first)
+                with opened(options.source, source, options.block, options.data_block) as of:
                     destination = Destination(options.bucket, options.root)
-                    written = Writer(file, wish, destination, transfers, source.read).write()
+                    written = Writer(of, wish, destination, transfers).write()
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 raise _refusal(error, options.bucket) from error
         return Answer("done", content=written.counts() | asdict(transfers.traffic))

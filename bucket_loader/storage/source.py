@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -47,12 +48,28 @@ class LocalFile:
 
 
 class _Stream(io.RawIOBase):
-    """A source as a file, in blocks, of which the last ones are kept. Keeps what failed: HDF5 says only that it did."""
+    """A source as a file, in blocks, of which the last ones are kept. Keeps what failed: HDF5 says only that it did.
 
-    def __init__(self, source: S3Object | LocalFile, block: int) -> None:
+    Values lie one behind the other, and an index among them: what is one request for these would read for that one what
+    is read again as values. So each has blocks of its own.
+    """
+
+    def __init__(self, source: S3Object | LocalFile, block: int, data_block: int) -> None:
         self._source, self._place = source, 0
-        self._cache = BlockCache(block, self._fetch, source.size, _BLOCKS)
+        self._index, self._values = (
+            BlockCache(size, self._fetch, source.size, _BLOCKS) for size in (block, data_block)
+        )
+        self._cache = self._index
         self.failure: Exception | None = None
+
+    @contextmanager
+    def reading_values(self) -> Iterator[None]:
+        """What is read meanwhile is values, for the most part."""
+        self._cache = self._values
+        try:
+            yield
+        finally:
+            self._cache = self._index
 
     def _fetch(self, start: int, end: int) -> bytes:
         return self._source.read(start, min(end, self._source.size) - start)
@@ -82,13 +99,25 @@ class _Stream(io.RawIOBase):
         return len(data)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A source that h5py has open."""
+
+    file: h5py.File
+    read: Callable[[int, int], bytes]  # bytes of it from an offset on, in any thread
+    reading_values: Callable[[], AbstractContextManager[None]] = nullcontext  # entered while h5py reads values
+
+
 @contextmanager
-def opened(name: str, source: S3Object | LocalFile, block: int) -> Iterator[h5py.File]:
-    """The file of a source, read in blocks of so many bytes. Raises Trouble for what is none, or cannot be read."""
-    stream = _Stream(source, block)
+def opened(name: str, source: S3Object | LocalFile, block: int, data_block: int) -> Iterator[Opened]:
+    """The file of a source, its index read in blocks of `block` bytes, and values through h5py of `data_block`.
+
+    Raises Trouble for what is none, or cannot be read.
+    """
+    stream = _Stream(source, block, data_block)
     try:
         with h5py.File(stream, "r") as file:
-            yield file
+            yield Opened(file, source.read, stream.reading_values)
     except Exception as error:
         failure = stream.failure or error
         if failure is error and not isinstance(error, OSError):

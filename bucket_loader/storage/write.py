@@ -34,9 +34,10 @@ from ..hdf5.file import (
 from ..hdf5.types import Type
 from ..log import printable
 from . import chunks, datatypes, elements, ids, layout
-from .chunks import ChunkWriter, Read, Sizes
+from .chunks import ChunkWriter, Sizes
 from .layout import Copied, Decoded, Linked, Sliced
 from .oversize import MAX_MEMBERS, SizeLimits, Unwritten, too_large_a_chunk, too_many_members, too_much_unwritten
+from .source import Opened
 from .transfers import Transfers
 
 _TICK = 1e-6  # seconds between two links or attributes: HSDS knows the order of their creation by their times
@@ -91,11 +92,11 @@ class Written:
 class Writer:
     """Writes one file."""
 
-    def __init__(self, file: h5py.File, wish: Wish, destination: Destination, transfers: Transfers, read: Read) -> None:
-        self._file, self._wish, self._destination, self._transfers = file, wish, destination, transfers
-        self._chunks = ChunkWriter(transfers, read, wish.limits.chunk)
+    def __init__(self, of: Opened, wish: Wish, destination: Destination, transfers: Transfers) -> None:
+        self._file, self._wish, self._destination, self._transfers = of.file, wish, destination, transfers
+        self._chunks = ChunkWriter(transfers, of, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
-        self._unwritten = Unwritten(file, wish.limits.unwritten)
+        self._unwritten = Unwritten(of.file, wish.limits.unwritten)
         self._now = time.time()
         self.written = Written()
 

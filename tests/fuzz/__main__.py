@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bucket_loader.config import Engine
 from tests.fuzz.damage import KINDS, Case
 from tests.fuzz.loads import load_and_check
 from tests.fuzz.runner import Runner, Tally
@@ -66,8 +68,9 @@ def run(servers: Servers, told: argparse.Namespace) -> int:
         if time.monotonic() > began + told.seconds:
             break
         bodies = {text: Case.parse(text).body(files) for text in some}
-        for mode in ("link", "ingest"):
-            count += loaded(World.make(servers, f"{mode} {number} {told.seed} {told.case}"), bodies, mode)
+        for mode, engine in itertools.product(("link", "ingest"), ("auto", "hsload")):
+            here = World.make(servers, f"{mode} {engine} {number} {told.seed} {told.case}")
+            count += loaded(here, bodies, mode, engine)
     print(f"{count} findings")
     return count
 
@@ -79,16 +82,18 @@ def batches(readable: Sequence[str], broken: Sequence[str]) -> Iterator[list[str
         yield [*readable[number * most : (number + 1) * most], *broken[number::BATCH][: BATCH - most]]
 
 
-def loaded(here: World, bodies: dict[str, bytes], mode: str) -> int:
+def loaded(here: World, bodies: dict[str, bytes], mode: str, engine: Engine) -> int:
     """Load and check some files; how many findings there are."""
     began = time.monotonic()
     try:
-        done = load_and_check(here, bodies, mode == "link")
+        done = load_and_check(here, bodies, mode == "link", engine)
     except Exception as error:
         print(f"FOUND {mode}: {', '.join(bodies)}: {type(error).__name__}: {error}"[-4000:], flush=True)
         return 1
     states = ", ".join(f"{count} {state}" for state, count in sorted(done.states.items()))
-    print(f"{mode}: {states}; {time.monotonic() - began:.0f} s; HSDS took {done.memory >> 20} MiB", flush=True)
+    print(
+        f"{mode}, {engine}: {states}; {time.monotonic() - began:.0f} s; HSDS took {done.memory >> 20} MiB", flush=True
+    )
     for line in done.different:
         print(f"  {line}", flush=True)
     for finding in done.findings:

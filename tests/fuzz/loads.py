@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bucket_loader.children import supervise
+from bucket_loader.config import Engine
 from tests.fuzz.runner import TIME_LIMIT, limits, memory
-from tests.world import PASSWORD, Servers, World
+from tests.world import PASSWORD, TARGET, Servers, World
 
 ENDS = ("load failed", "check failed", "verified")
 SECONDS_PER_FILE = 150  # two attempts that take too long, of a load and of a check
@@ -27,9 +28,11 @@ class Loaded:
     memory: int = 0  # the most of a node of HSDS, in bytes
 
 
-def load_and_check(world: World, bodies: Mapping[str, bytes], link: bool) -> Loaded:
+def load_and_check(world: World, bodies: Mapping[str, bytes], link: bool, engine: Engine = "auto") -> Loaded:
     """Load and check files, given by key, as two workers would; raises when one of these does not end well."""
     world.settings = {
+        "load_engine": engine,
+        "tgt_bucket": TARGET,
         "link_files": link,
         "load_time_limit": TIME_LIMIT,
         "diff_time_limit": TIME_LIMIT,
@@ -41,7 +44,7 @@ def load_and_check(world: World, bodies: Mapping[str, bytes], link: bool) -> Loa
     for key, body in bodies.items():
         world.put(key, body)
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain", timeout=SECONDS_PER_FILE * len(bodies))
     world.ok("differ.py", "--drain", timeout=SECONDS_PER_FILE * len(bodies))
     _look_at(world.servers, found)

@@ -29,11 +29,13 @@ from bucket_loader.load import hsload, steps
 from bucket_loader.load.hsload import Mode
 from bucket_loader.load.preflight import Preflight
 from bucket_loader.s3 import Source
+from bucket_loader.storage import ids
+from bucket_loader.storage.target import Target
 from tests.attempts import Attempt, Verdict, attempt
 from tests.faults.drill import children
 from tests.fuzz.damage import Case
 from tests.fuzz.structures import Seed
-from tests.world import World
+from tests.world import TARGET, World
 
 TIME_LIMIT = 20  # seconds of a child; a good one takes a tenth of one
 HELD = 4  # open files: what multiprocessing still holds of the last child of each thread
@@ -99,6 +101,7 @@ class Runner:
         self._domains = {name: "" for name in seeds if name not in verified}
         self._tools = _Watched(world, load_time_limit=TIME_LIMIT, diff_time_limit=TIME_LIMIT)
         self._client = world.servers.s3.client()
+        self._target = Target(Source(world.config()), TARGET)
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self.tally = Tally()
         self._running: set[Case] = set()
@@ -157,6 +160,7 @@ class Runner:
         key = f"{case.seed}/{case.kind}/{case.number}.h5"
         self._put(key, case.body(self._seeds))
         if self._preflight(case, key):
+            self._write(case, key)
             self._step(case, "explain", lambda: self._explained(key))
             if domain := self._domain(case.seed):
                 judged = self._step(case, "verify", lambda: self._verify(key, domain))
@@ -195,6 +199,14 @@ class Runner:
             elif not found:
                 self.tally.broken.append(str(case))
         return True
+
+    def _write(self, case: Case, key: str) -> None:
+        """By the direct engine, under a root that no domain will name."""
+        root = ids.new_root()
+        self._step(
+            case, "write", lambda: attempt(lambda: steps.write(self._tools.children(), key, root, TARGET, ("0.9.4",)))
+        )
+        self._target.delete_root(root)
 
     def _explained(self, key: str) -> Attempt:
         """It only ever adds to a reason: it says something or nothing."""

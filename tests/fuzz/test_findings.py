@@ -63,7 +63,7 @@ def test_an_object_that_hdf5_cannot_read_is_named(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_through_is_not_loaded(world: World) -> None:
     world.put("unknown.h5", unknown_type())
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     log = world.run("loader.py", "--drain").stderr
     row = world.rows()["unknown.h5"]
     assert row["state"] == "load failed" and row["loadreason"].startswith("/g/data cannot be read: ")

@@ -66,8 +66,8 @@ def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: boo
 def test_what_cannot_be_linked_is_ingested(world: World) -> None:
     for key, body in files.UNLINKABLE.items():
         world.put(key, body)
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain", "--link_fallback=fail")
     for row in world.rows().values():
         assert row["state"] == "load failed", row
@@ -88,8 +88,8 @@ def test_a_link_load_reads_a_few_per_cent_of_a_file(world: World, tmp_path: Path
         file["data"].attrs["units"] = "K"
     size = (tmp_path / "large.h5").stat().st_size
     world.put("large.h5", tmp_path / "large.h5")
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with s3_proxy(world) as (proxy, endpoint):
         world.settings = {"aws_s3_gateway": endpoint}
         world.ok("loader.py", "--once")
@@ -99,7 +99,7 @@ def test_a_link_load_reads_a_few_per_cent_of_a_file(world: World, tmp_path: Path
 
 def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World) -> None:
     world.put("a.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
+    world.make_inventory()
     for script in ("watcher.py", "loader.py", "differ.py"):
         world.ok(script, "--once")
     assert world.rows()["a.h5"]["state"] == "verified"
@@ -120,7 +120,7 @@ def test_pods_that_load_a_file_in_turns_do_not_meet_what_they_remember(world: Wo
     """A loader's HSDS keeps for a minute what it wrote; another pod may have replaced it meanwhile."""
     versions = ["scalar.h5", "chunked.h5", "compressed.h5", "scalar.h5"]
     root, s3 = world.servers.root, world.servers.s3
-    world.ok("make_inventory.py")
+    world.make_inventory()
     with ExitStack() as stack:
         pods = [
             stack.enter_context(HsdsServer(root, s3, "target", {USER: PASSWORD}, f"turn-{number}", LOADER_SETTINGS))
@@ -128,7 +128,7 @@ def test_pods_that_load_a_file_in_turns_do_not_meet_what_they_remember(world: Wo
         ]
         for turn, name in enumerate(versions):
             world.put("a.h5", files.GOOD[name])
-            world.ok("watcher.py", "--once")
+            world.scan()
             world.ok("loader.py", "--drain", f"--hsds_local={pods[turn % 2].endpoint}")
             compare_at(files.GOOD[name], f"{world.folder}a.h5", world.servers.cluster.endpoint, PASSWORD)
             row = world.rows()["a.h5"]
@@ -144,8 +144,8 @@ def test_an_ingest_reads_each_byte_once(world: World) -> None:
         noise = np.random.default_rng(0).random((256, 16 * 512))
         file.create_dataset("data", data=noise, chunks=(1, 16 * 512))
     world.put("a.h5", body.getvalue())
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with s3_proxy(world) as (store, gateway):
         world.ok("loader.py", "--once", f"--aws_s3_gateway={gateway}", "--link_files=false")
         assert world.rows()["a.h5"]["loadmode"] == "ingest"
@@ -157,8 +157,8 @@ def test_keys_with_odd_characters_become_domains(world: World) -> None:
     keys = ["it's/größe + 50%25 #1?x=y&z.h5", '[a]*{b}/say "hi".h5', "温度/" + "/".join(["k" * 100] * 8) + ".h5"]
     for key in keys:
         world.put(key, files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     assert {key: row["state"] for key, row in world.rows().items()} == dict.fromkeys(keys, "verified")
@@ -167,8 +167,8 @@ def test_keys_with_odd_characters_become_domains(world: World) -> None:
 def test_a_private_load_can_be_read_by_its_owner_alone(world: World) -> None:
     world.settings = {"public_read": False}
     world.put("a.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
     with opened(world, "a.h5", world.servers.cluster.endpoint) as file:
         assert "number" in file
@@ -178,8 +178,8 @@ def test_a_private_load_can_be_read_by_its_owner_alone(world: World) -> None:
 
 def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World) -> None:
     world.put("a.h5", files.GOOD["many_objects.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with world.running("loader.py") as loader:
         inventory = world.inventory()
         deadline = time.monotonic() + 60
@@ -200,8 +200,8 @@ def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World
 def test_a_file_that_takes_too_long_is_ended_and_the_worker_lives_on(world: World) -> None:
     world.settings = {"load_time_limit": 1, "max_attempts": 2}
     world.put("a.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with s3_proxy(world) as (store, endpoint):
         store.fault = "slow"
         log = world.ok("loader.py", "--drain", f"--aws_s3_gateway={endpoint}")
@@ -218,7 +218,7 @@ def test_the_programs_of_a_check_share_its_time(world: World, tmp_path: Path) ->
     world.settings = {"diff_time_limit": 5, "hsdiff": tool}
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     with s3_proxy(world) as (store, endpoint):
         store.fault = "slow"  # a comparison alone takes two requests of 1.5 s: more than is left
@@ -243,7 +243,7 @@ def test_a_file_that_takes_too_much_memory_fails_at_once_and_the_worker_lives_on
     for key, content in {"a.h5": files.GOOD["scalar.h5"], "big.h5": body.getvalue()}.items():
         world.put(key, content)
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     rows = world.rows()
@@ -263,8 +263,8 @@ def test_another_program_can_take_the_place_of_hsload_and_gets_no_secret_by_its_
     tool.chmod(0o755)
     world.settings = {"hsload": str(tool)}
     world.put("a.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     log = world.ok("loader.py", "--once")
     assert world.rows()["a.h5"]["state"] == "loaded"
     secrets = (PASSWORD, world.servers.s3.secret_key)
@@ -283,8 +283,8 @@ def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path
     tool.chmod(0o755)
     world.settings = {"hsload": str(tool), "shutdown_grace": 1}
     world.put("a.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with world.running("loader.py") as loader:
         deadline = time.monotonic() + 60
         while not begun.exists() and time.monotonic() < deadline:
@@ -300,8 +300,8 @@ def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path
 def test_a_server_that_goes_away_fails_no_file(world: World) -> None:
     for number in range(2):
         world.put(f"{number}.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.servers.pod.dn.kill()
     world.servers.pod.sn.kill()
     try:
@@ -323,8 +323,8 @@ def test_a_store_that_is_slower_than_hsload_is_waited_for(world: World) -> None:
     with h5py.File(body, "w") as file:
         file["data"] = np.random.default_rng(0).random(50_000)
     world.put("a.h5", body.getvalue())
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with s3_proxy(world) as (store, gateway):
         settings = POD_SETTINGS | {"aws_s3_gateway": gateway}
         with HsdsServer(world.servers.root, world.servers.s3, "target", {USER: PASSWORD}, "slow", settings) as pod:

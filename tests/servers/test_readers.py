@@ -38,7 +38,7 @@ def test_xarray_and_rex_read_a_domain_as_they_read_the_file(world: World, folder
         world.put(name, folder / name)
     world.settings = {"link_files": link, "workers": 2}
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     login = {"HS_ENDPOINT": world.servers.cluster.endpoint, "HS_USERNAME": USER, "HS_PASSWORD": PASSWORD}
@@ -61,7 +61,7 @@ def test_small_and_large_chunks_are_read_by_every_version(world: World, tmp_path
     world.put("chunks.h5", tmp_path / "chunks.h5")
     world.settings = {"link_files": False}
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     (row,) = world.rows().values()

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.servers
 
 def load(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
 
 

@@ -71,8 +71,8 @@ def loaded(world: World, folder: Path, **settings: object) -> dict[str, dict[str
             fill(file)
         world.put(name, folder / name)
     world.settings = {"workers": 2} | settings
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain", timeout=280)
     world.ok("differ.py", "--drain", timeout=280)
     return world.rows()

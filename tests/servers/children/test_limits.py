@@ -64,7 +64,7 @@ def test_a_killed_loader_leaves_no_hsload_behind(world: World, program: str, tmp
         world.settings = {"hsload": tool}
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     with lossy(int(world.servers.pod.endpoint.rpartition(":")[2])) as proxy:
         with world.running("loader.py", env={"HSDS_LOCAL": proxy.endpoint}) as loader:
             # what hsload asks: the look before it asks nothing

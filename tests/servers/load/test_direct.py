@@ -68,7 +68,7 @@ def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     for name, body in files.GOOD.items():
         world.put(f"a/{name}", body)
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     rows = world.rows()
@@ -78,14 +78,30 @@ def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     assert named == [("", 0)] * len(rows), "the watcher has to look at none of them again"
 
 
+def test_an_ingest_reads_each_byte_once(world: World, tmp_path: Path) -> None:
+    """The index of each dataset lies before its chunks: to read it must not read them, which come by themselves."""
+    path = tmp_path / "large.h5"
+    noise = np.random.default_rng(0).random((8, 1 << 16))
+    with h5py.File(path, "w") as file:
+        for number in range(16):
+            file.create_dataset(f"group/{number}", data=noise, chunks=(1, 1 << 16))
+    world.put("large.h5", path)
+    world.make_inventory()
+    world.scan()
+    with s3_proxy(world) as (store, gateway):
+        world.ok("loader.py", "--once", f"--aws_s3_gateway={gateway}", "--link_files=false")
+        assert store.sent < 1.2 * path.stat().st_size, f"{store.sent} of {path.stat().st_size} bytes"
+    assert world.rows()["large.h5"]["loadmode"] == "ingest"
+
+
 def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     inventory = world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     old = root(world, "a.h5")
     world.put("a.h5", files.GOOD["compressed.h5"])
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain", "--replaced_grace=1h")
     new = root(world, "a.h5")
     assert new != old and under(world, old) and under(world, new)
@@ -99,7 +115,7 @@ def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world
     )
     summary = world.ok("dump_inventory.py", "--summary")
     assert "of replaced domains wait for their deletion (replaced_grace)" in summary
-    world.ok("watcher.py", "--once")
+    world.scan()
     assert under(world, old), "its readers may have it"
     leftovers(world).delete(now=time.time() + 3700)
     assert not under(world, old) and under(world, new)
@@ -112,16 +128,16 @@ def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world
 def test_a_domain_of_hsload_is_replaced_too(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain", "--load_engine=hsload")
     assert world.rows()["a.h5"]["loadengine"] == "hsload"
     old = root(world, "a.h5")
     world.put("a.h5", files.GOOD["compressed.h5"])
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     assert root(world, "a.h5") != old and under(world, old)
     world.put("a.h5", files.GOOD["nan.h5"])
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain", "--load_engine=hsload")
     world.ok("differ.py", "--drain")
     assert world.rows()["a.h5"]["state"] == "verified"
@@ -134,7 +150,7 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
             file[f"group/{number}"] = number
     world.put("a.h5", path)
     inventory = world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     # one request after the other: there is time to see what was begun, also on a busy machine
     with world.running("loader.py", "--lease_time=5", "--s3_concurrency=1") as loader:
         deadline = time.monotonic() + 60
@@ -163,7 +179,7 @@ def test_what_is_refused_leaves_nothing(world: World, tmp_path: Path) -> None:
         file["zzz"].attrs["to"] = file["data/1"].regionref[2:5]
     world.put("a.h5", path)
     inventory = world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     before = keys(world)
     world.ok("loader.py", "--drain")
     row = inventory.row(0)
@@ -177,7 +193,7 @@ def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     world.put("b.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--once")
     world.ok("loader.py", "--once", "--tgt_bucket=null")
     assert sorted(row["loadengine"] for row in world.rows().values()) == ["direct", "hsload"]
@@ -187,12 +203,12 @@ def test_a_root_that_its_domain_shows_is_never_deleted(world: World) -> None:
     """A worker that had lost its row has published over the one that has it."""
     world.put("a.h5", files.GOOD["chunked.h5"])
     inventory = world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain")
     live = root(world, "a.h5")
     row = inventory.row(0)
     assert inventory.forget_roots(row, {"oldroots": roots.join([roots.Replaced(live, 1)]), "cleanup": 1})
-    world.ok("watcher.py", "--once")
+    world.scan()
     assert under(world, live)
     row = inventory.row(0)
     assert (row.state, row.oldroots) == (State.NEW, "")
@@ -209,7 +225,7 @@ def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
     for engine in ("direct", "hsload"):
         world.put(f"{engine}.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     for public in (True, False):
         for engine in ("direct", "hsload"):
             world.ok("loader.py", "--once", f"--load_engine={engine}", f"--public_read={public}")
@@ -219,7 +235,7 @@ def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
         if public:
             for engine in ("direct", "hsload"):
                 world.put(f"{engine}-2.h5", files.GOOD["chunked.h5"])
-            world.ok("watcher.py", "--once")
+            world.scan()
     for public in (True, False):
         ours, theirs = (
             next(acls for p, e, acls in found.values() if (p, e) == (public, one)) for one in ("direct", "hsload")
@@ -232,7 +248,7 @@ def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
 def test_where_nothing_can_be_put_direct_does_not_begin_and_auto_goes_by_hsload(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     with s3_proxy(world) as (handler, gateway):
         world.settings["aws_s3_gateway"] = gateway
         handler.refused = staticmethod(lambda method, path: method == "POST" and "uploads" in path)
@@ -247,7 +263,7 @@ def test_where_nothing_can_be_put_direct_does_not_begin_and_auto_goes_by_hsload(
 def test_a_folder_is_not_replaced(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.cluster.make_folders(f"{world.folder}a.h5/", below=world.folder)
     world.run("loader.py", "--drain")
     row = world.rows()["a.h5"]
@@ -266,7 +282,7 @@ def test_a_bucket_that_is_not_the_one_of_hsds_is_not_written_to(world: World) ->
 def test_a_domain_can_be_changed_through_hsds(world: World) -> None:
     world.put("a.h5", files.GOOD["compressed.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     world.ok("loader.py", "--drain", "--link_files=false")
     about = {"endpoint": world.servers.cluster.endpoint, "username": USER, "password": PASSWORD, "use_cache": False}
     with h5pyd.File(f"{world.folder}a.h5", "a", **about) as domain:

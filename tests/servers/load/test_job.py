@@ -43,12 +43,12 @@ def own_requests(world: World) -> Counter[bytes]:
 
 def test_a_load_asks_eight_times_at_most(world: World) -> None:
     found = []
-    world.ok("make_inventory.py")
+    world.make_inventory()
     # so many that what an idle thread asks on a slow machine, while the last file is flushed, does not count
     for count in (1, 11):
         for number in range(count):
             world.put(f"a/b/{count}-{number}.h5", files.GOOD["chunked.h5"])
-        world.ok("watcher.py", "--once")
+        world.scan()
         found.append(own_requests(world))
     assert all(row["state"] == "loaded" for row in world.rows().values())
     # what a start and an end cost is in both
@@ -74,7 +74,7 @@ def test_a_loader_that_lost_its_row_leaves_the_domain_of_the_one_that_has_it(
 ) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     inventory = world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     before = when == "before hsload"
     # a second attempt first deletes what the first one left
     claim = Claim(replace(inventory.row(0), loadattempts=2 if before else 1), LOAD, 1, "")
@@ -97,7 +97,7 @@ def test_a_loader_that_lost_its_row_leaves_the_domain_of_the_one_that_has_it(
 def test_a_password_that_was_changed_fails_no_file(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     inventory = world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     root, s3 = world.servers.root, world.servers.s3
     with HsdsServer(root, s3, "target", {USER: "another-word"}, "changed") as changed:
         world.settings["hsds_local"] = changed.endpoint

@@ -46,8 +46,8 @@ def test_a_domain_with_less_than_its_file_is_not_loaded(
         file["data"], file.attrs["title"] = np.arange(9), "t"
     world.put("a.h5", tmp_path / "a.h5")
     world.settings = {"hsload": losing(tmp_path, loss), "max_attempts": 2, "link_files": False}
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
     row = world.rows()["a.h5"]
     assert (row["state"], row["loadattempts"]) == ("load failed", 2)
@@ -63,8 +63,8 @@ def test_what_hsload_spoils_and_hsds_can_hold_is_verified(world: World, tmp_path
         file["group/root"] = file["/"]
     world.put("a.h5", tmp_path / "a.h5")
     world.put("broken.h5", files.BROKEN["truncated.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     rows = world.rows()

@@ -19,8 +19,8 @@ def test_data_elsewhere_and_turned_numbers_are_not_verified(world: World, tmp_pa
         with h5py.File(tmp_path / name, "w") as file:
             fill(file)
         world.put(name, tmp_path / name)
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
     rows = world.rows()
     assert rows["a.h5"]["state"] == rows["z.h5"]["state"] == "load failed", rows
@@ -42,8 +42,8 @@ def test_complex_numbers_in_records_are_linked_or_refused_and_never_copied(world
     """hsload copies them with their real part twice: source 2.0, domain 1.0."""
     world.put("small.h5", records(20))  # copied although links are wanted
     world.put("large.h5", records(ROWS))
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain")
     world.ok("differ.py", "--drain")
     rows = world.rows()

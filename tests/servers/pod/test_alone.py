@@ -29,8 +29,8 @@ def test_a_file_that_kills_its_loader_is_given_up_and_its_neighbour_is_loaded(wo
     for key in ("killer.h5", "neighbour.h5"):
         world.put(key, files.GOOD["scalar.h5"])
     world.settings = {"hsload": tool, "workers": 2, "max_attempts": 2, "link_files": False}
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     deaths, log = 0, ""
     for _ in range(5):
         done = world.run("loader.py", "--drain")

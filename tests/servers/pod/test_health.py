@@ -91,7 +91,7 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
     slow.chmod(0o755)
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     env = {
         "METRICS_PORT": str(port),
         "STUCK_AFTER": "4",
@@ -118,7 +118,7 @@ def test_a_step_of_many_slow_requests_is_no_hang(world: World) -> None:
     port = free_port()
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     slow: list[bytes] = []
 
     def delay(request: bytes) -> float:

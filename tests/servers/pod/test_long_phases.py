@@ -97,8 +97,8 @@ def test_a_load_keeps_its_row_in_every_phase(world: World) -> None:
     keys = ["head", "look", "hsload", "repair", "flush", "count", "rights"]
     for key in keys:
         world.put(f"{key}.h5", body())
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     servers = world.servers
     with (
         s3_proxy(world) as (handler, gateway),
@@ -122,8 +122,8 @@ def test_a_check_keeps_its_row_in_every_phase(world: World) -> None:
     keys = ["links", "described", "value"]
     for key in keys:
         world.put(f"{key}.h5", body())
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain", "--workers=3")
     assert world.inventory().counts()[State.LOADED] == len(keys)
     with between(world.servers.checker.port, checker) as own:

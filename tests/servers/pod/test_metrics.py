@@ -78,7 +78,7 @@ def test_watcher_and_loader_tell(world: World) -> None:
     for key in ("chunked.h5", "nan.h5"):
         world.put(key, files.GOOD[key])
     world.put("broken.h5", b"x")
-    world.ok("make_inventory.py")
+    world.make_inventory()
     watch_port, load_port = free_port(), free_port()
 
     def told(port: int, process: subprocess.Popen[str], name: str, label: str, value: float) -> None:

@@ -40,7 +40,7 @@ def defective(folder: Path, count: int) -> str:
 
 
 def test_a_loader_whose_threads_break_off_says_why_and_ends_with_1(world: World, tmp_path: Path) -> None:
-    world.ok("make_inventory.py")
+    world.make_inventory()
     done = world.run(defective(tmp_path, 100), timeout=60)
     threads = 2  # one loads, one waits for a flush
     assert done.returncode == 1, done.stdout
@@ -52,8 +52,8 @@ def test_a_loader_whose_threads_break_off_says_why_and_ends_with_1(world: World,
 def test_one_thread_that_breaks_off_is_said_at_once_and_the_others_go_on(world: World, tmp_path: Path) -> None:
     for number in range(3):
         world.put(f"{number}.h5", files.GOOD["scalar.h5"])
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     with world.running(defective(tmp_path, 1), "--drain") as loader:
         out, deadline = "", time.monotonic() + 60
         assert loader.stdout is not None

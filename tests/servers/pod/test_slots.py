@@ -105,7 +105,7 @@ def test_a_loader_with_one_slot_begins_the_next_file_during_a_flush(world: World
     for number in range(2):
         world.put(f"{number}.h5", GOOD["chunked.h5"])
     world.make_inventory()
-    world.ok("watcher.py", "--once")
+    world.scan()
     with lossy(world.servers.pod.port) as proxy:
         proxy.hold = lambda request: b'"flush": 1' in request
 

@@ -16,8 +16,8 @@ from tests.world import World
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_a_bomb_fails_its_row_and_hurts_no_server(world: World, tmp_path: Path, link: bool) -> None:
     world.put("bomb.h5", bomb(tmp_path / "bomb.h5"))
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     world.ok("loader.py", "--drain", f"--link_files={link}")
     row = world.rows()["bomb.h5"]
     assert (row["state"], row["loadattempts"]) == ("load failed", 1)
@@ -33,8 +33,8 @@ def test_a_load_that_will_take_long_is_told_of_before(world: World, tmp_path: Pa
     (tmp_path / "hsload").chmod(0o755)
     world.put("tiny.h5", tmp_path / "tiny.h5")
     world.settings = {"hsload": str(tmp_path / "hsload"), "link_files": False}
-    world.ok("make_inventory.py")
-    world.ok("watcher.py", "--once")
+    world.make_inventory()
+    world.scan()
     done = world.run("loader.py", "--drain")
     assert "load will take long" in (said := done.stdout + done.stderr)
     assert "objects=2 attributes=0 chunks=6000 requests=6022" in said
