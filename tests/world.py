@@ -23,6 +23,8 @@ from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Se
 from bucket_loader.pod.observer import Observer
 from bucket_loader.report.rows import json_line
 from bucket_loader.s3 import Source, SourceObject
+from bucket_loader.storage.target import Target
+from bucket_loader.watch.leftovers import Leftovers
 from bucket_loader.watch.watcher import Watcher
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -188,9 +190,12 @@ class World:
 
     def scan(self) -> None:
         """What `watcher.py --once` does, without the second that a script takes to start."""
-        config = self.config()
+        config, inventory = self.config(), self.inventory()
         with mock.patch.dict(os.environ, self.servers.s3.env()):
-            Watcher(Source(config), self.inventory(), config.domains, Observer()).scan()
+            source = Source(config)
+            Watcher(source, inventory, config.domains, Observer()).scan()
+            if config.tgt_bucket:
+                Leftovers(inventory, Target(source, config.tgt_bucket), config.domains).delete()
 
     def inventory(self) -> Inventory:
         return Inventory.open(self.cluster, self.inventory_domain)
