@@ -41,7 +41,7 @@ def test_kustomize_puts_image_and_namespace_everywhere(tmp_path: Path) -> None:
         if kind == "ScaledJob"
         for trigger in item["spec"]["triggers"]
     ]
-    assert urls == ["http://hsds-bucket-watch.data.svc:9464/metrics"] * 2
+    assert urls == ["http://hsds-bucket-watch.data.svc:9464/metrics"] * 4
 
 
 def test_kustomize_gives_all_pods_a_role_and_a_login_to_the_registry(tmp_path: Path) -> None:
