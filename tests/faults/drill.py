@@ -120,8 +120,8 @@ class Drill:
         world = self.world
         world.servers.pod.restart()
         world.servers.cluster.restart()
-        world.scan()
-        world.scan()
+        world.ok("watcher.py", "--once")
+        world.ok("watcher.py", "--once")
         long = 240 + 4 * len(self.bodies)
         world.ok("loader.py", "--drain", "--workers=2", timeout=long)
         world.ok("differ.py", "--drain", "--workers=2", timeout=long)

@@ -58,7 +58,7 @@ def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World
     for number in range(FILES):
         world.put(f"{number:03d}.h5", body(number, objects=20))
     inventory = world.make_inventory()
-    world.scan()
+    world.ok("watcher.py", "--once")
     chance, kills = random.Random(17), 0
     world.settings |= {"max_attempts": 100, "workers": 2, "link_files": False}
     while inventory.counts()[State.LOADED] < FILES:
@@ -122,7 +122,7 @@ def read_on(world: World, seen: Seen, over: threading.Event) -> None:
 def test_readers_see_the_old_version_or_the_new_one_and_never_a_mix(world: World) -> None:
     world.put("a.h5", body(0))
     world.make_inventory()
-    world.scan()
+    world.ok("watcher.py", "--once")
     world.settings["link_files"] = False
     world.ok("loader.py", "--drain")
     over, all_seen = threading.Event(), [Seen() for _ in range(READERS)]

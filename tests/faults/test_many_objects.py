@@ -60,7 +60,7 @@ def busy() -> Iterator[None]:
 def test_a_file_of_many_objects_is_loaded_and_checked_at_the_first_attempt(world: World, objects: int) -> None:
     world.put("many.h5", many(objects))
     world.make_inventory()
-    world.scan()
+    world.ok("watcher.py", "--once")
     servers = world.servers
     with ExitStack() as stack:
         stack.enter_context(busy())
