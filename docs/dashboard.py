@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DataSourceRef
 
+_SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")  # as it is chosen
 _HERE = 'namespace="$namespace"'
 _QUANTILE = "histogram_quantile({}, sum by (work, le) (rate(_file_seconds_bucket{{%}}[30m])))"
 _HEIGHT = 8  # of a panel, in Grafana's rows; three are beside each other in its 24 columns
@@ -150,12 +151,11 @@ def _panel(chart: Chart) -> timeseries.Panel:
         panel = panel.with_target(
             prometheus.Dataquery().expr(query(text)).legend_format(label).ref_id(chr(ord("A") + number))
         )
-    return panel.datasource(DataSourceRef(type_val="prometheus", uid="${datasource}"))
+    return panel.datasource(_SOURCE)
 
 
 def text() -> str:
     """The dashboard as JSON."""
-    source = DataSourceRef(type_val="prometheus", uid="${datasource}")
     made = dashboard.Dashboard("HSDS bucket loader").uid("hsds-bucket-loader").tags(["hsds"])
     made = made.refresh("30s").time("now-6h", "now").tooltip(DashboardCursorSync.CROSSHAIR)
     made = made.with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
@@ -163,7 +163,7 @@ def text() -> str:
         dashboard.QueryVariable("namespace")
         .label("Namespace")
         .query("label_values(bucket_loader_build_info, namespace)")
-        .datasource(source)
+        .datasource(_SOURCE)
     )
     for title, charts in CHARTS.items():
         made = made.with_row(dashboard.Row(title))

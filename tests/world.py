@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,9 @@ from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server
-from bucket_loader.pod.observer import Observer
 from bucket_loader.report.rows import json_line
-from bucket_loader.s3 import Source, SourceObject
-from bucket_loader.storage.target import Target
-from bucket_loader.watch.leftovers import Leftovers
-from bucket_loader.watch.watcher import Watcher
+from bucket_loader.s3 import SourceObject
+from bucket_loader.watch.command import watch
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"
@@ -190,12 +188,8 @@ class World:
 
     def scan(self) -> None:
         """What `watcher.py --once` does, without the second that a script takes to start."""
-        config, inventory = self.config(), self.inventory()
         with mock.patch.dict(os.environ, self.servers.s3.env()):
-            source = Source(config)
-            Watcher(source, inventory, config.domains, Observer()).scan()
-            if config.tgt_bucket:
-                Leftovers(inventory, Target(source, config.tgt_bucket), config.domains).delete()
+            assert watch(Namespace(once=True), self.config()) == 0
 
     def inventory(self) -> Inventory:
         return Inventory.open(self.cluster, self.inventory_domain)

@@ -18,7 +18,7 @@ import yaml
 from ..inventory.states import CHECK, LOAD, Work
 from .configmap import Dumper
 
-ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
 _WATCHER = "http://hsds-bucket-watch.default.svc:9464/metrics"
 _LOAD_JOB = """\
 # Load a bucket once: pods that load what the inventory holds, and end when nothing is left to load.
@@ -58,7 +58,7 @@ Manifest = dict[str, Any]
 
 
 def _manifests(role: str) -> list[Manifest]:
-    return list(yaml.safe_load_all((ROOT / f"k8s_{role}_deployment.yml").read_text(encoding="utf-8")))
+    return list(yaml.safe_load_all((_ROOT / f"k8s_{role}_deployment.yml").read_text(encoding="utf-8")))
 
 
 def _deployment(role: str) -> Manifest:
@@ -165,4 +165,4 @@ def files() -> dict[str, str]:
 
 if __name__ == "__main__":
     for name, text in files().items():
-        (ROOT / name).write_text(text, encoding="utf-8")
+        (_ROOT / name).write_text(text, encoding="utf-8")

@@ -16,13 +16,14 @@ from . import elements, ids, layout
 from .chunk_index import Integers
 from .elements import Refer
 from .layout import Copied, Decoded, Linked, Shape, Sliced
-from .source import Opened
 from .transfers import Transfers
 
 _RUN = 8 << 20  # bytes of neighbouring chunks that are read with one request
 _GAP = 64 << 10  # bytes between two chunks that are read and thrown away, rather than ask twice
 _TABLE_CHUNK = 4 << 20
 TABLE_TYPE = np.dtype([("offset", "<i8"), ("size", "<i4")])
+# bytes of the source from an offset on
+Read = Callable[[int, int], bytes]
 
 
 @dataclass
@@ -40,9 +41,9 @@ class Sizes:
 class ChunkWriter:
     """Writes the chunks of datasets."""
 
-    def __init__(self, transfers: Transfers, of: Opened, max_chunk: int) -> None:
-        """Of an open source; a chunk that is made here has `max_chunk` bytes at most."""
-        self._transfers, self._of, self._max_chunk = transfers, of, max_chunk
+    def __init__(self, transfers: Transfers, read: Read, max_chunk: int) -> None:
+        """`read` gives bytes of the source, in any thread; a chunk that is made here has `max_chunk` bytes at most."""
+        self._transfers, self._read, self._max_chunk = transfers, read, max_chunk
 
     def copy(self, plan: Copied, dataset: str, sizes: Sizes) -> None:
         """Put each chunk of the file under the dataset's id; neighbours are read at once."""
@@ -60,7 +61,7 @@ class ChunkWriter:
     ) -> Callable[[], None]:
         def work() -> None:
             start = offsets[0]
-            data = memoryview(self._of.read(start, offsets[-1] + lengths[-1] - start))
+            data = memoryview(self._read(start, offsets[-1] + lengths[-1] - start))
             for place, offset, length in zip(places, offsets, lengths, strict=True):
                 chunk = bytes(data[offset - start : offset - start + length])
                 self._transfers.put(ids.chunk_key(dataset, place), chunk)
@@ -75,17 +76,13 @@ class ChunkWriter:
         for place, start, length in zip(places.tolist(), starts.tolist(), lengths.tolist(), strict=True):
 
             def work(place: list[int] = place, start: int = start, length: int = length) -> None:
-                body = self._of.read(plan.offset + start, length).ljust(whole, b"\0")
+                body = self._read(plan.offset + start, length).ljust(whole, b"\0")
                 self._transfers.put(ids.chunk_key(dataset, place), body)
 
             self._transfers.run(whole, work)
 
     def decode(self, plan: Decoded, source: Dataset, held: Type, refer: Refer, dataset: str, sizes: Sizes) -> None:
         """Read chunk after chunk by the library and put it in HSDS's form. Raises OSError, TypeError, TooLarge."""
-        with self._of.reading_values():
-            self._decode(plan, source, held, refer, dataset, sizes)
-
-    def _decode(self, plan: Decoded, source: Dataset, held: Type, refer: Refer, dataset: str, sizes: Sizes) -> None:
         shape = source.shape or ()
         if not shape:
             self._put(dataset, (0,), elements.to_bytes(source.read(()), held, refer), plan.level, held, sizes)

@@ -94,7 +94,8 @@ class Writer:
 
     def __init__(self, of: Opened, wish: Wish, destination: Destination, transfers: Transfers) -> None:
         self._file, self._wish, self._destination, self._transfers = of.file, wish, destination, transfers
-        self._chunks = ChunkWriter(transfers, of, wish.limits.chunk)
+        self._reading_values = of.reading_values
+        self._chunks = ChunkWriter(transfers, of.read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
         self._unwritten = Unwritten(of.file, wish.limits.unwritten)
         self._now = time.time()
@@ -285,7 +286,8 @@ class Writer:
                 self._chunks.slice(plan, shape, held.numpy.itemsize, identity, sizes)
             case Decoded():
                 try:
-                    self._chunks.decode(plan, source, held, self._refer, identity, sizes)
+                    with self._reading_values():
+                        self._chunks.decode(plan, source, held, self._refer, identity, sizes)
                 except elements.TooLarge as error:
                     raise Unholdable(f"dataset {path} has {error}") from error
         self.written.copied += not isinstance(plan, layout.Empty)

@@ -69,8 +69,8 @@ def run(servers: Servers, told: argparse.Namespace) -> int:
             break
         bodies = {text: Case.parse(text).body(files) for text in some}
         for mode, engine in itertools.product(("link", "ingest"), ("auto", "hsload")):
-            here = World.make(servers, f"{mode} {engine} {number} {told.seed} {told.case}")
-            count += loaded(here, bodies, mode, engine)
+            bucket = World.make(servers, f"{mode} {engine} {number} {told.seed} {told.case}")
+            count += loaded(bucket, bodies, mode, engine)
     print(f"{count} findings")
     return count
 

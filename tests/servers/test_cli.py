@@ -46,6 +46,7 @@ def ctrl_c(world: World, when: Callable[[subprocess.Popen[str]], bool]) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not when(watching):
+        assert watching.poll() is None
         time.sleep(0.002)
     watching.send_signal(signal.SIGINT)
     _, said = watching.communicate(timeout=30)

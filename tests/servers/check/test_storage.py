@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,11 @@ FILES: dict[str, tuple[Callable[[h5py.File], None], str, bool]] = {
 }
 
 
-def loaded(world: World, folder: Path, **settings: object) -> dict[str, dict[str, Any]]:
-    """The rows of the files, by name, after a load and a check with these settings."""
-    for name, (fill, _, _) in FILES.items():
+def loaded(world: World, folder: Path, names: Iterable[str], **settings: object) -> dict[str, dict[str, Any]]:
+    """The rows of these files, by name, after a load and a check with these settings."""
+    for name in names:
         with h5py.File(folder / name, "w") as file:
-            fill(file)
+            FILES[name][0](file)
         world.put(name, folder / name)
     world.settings = {"workers": 2} | settings
     world.make_inventory()
@@ -93,7 +93,7 @@ def assert_lives_on(world: World, path: Path) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_what_is_verified_is_read_from_storage(world: World, tmp_path: Path, link: bool) -> None:
-    rows = loaded(world, tmp_path, link_files=link)
+    rows = loaded(world, tmp_path, FILES, link_files=link)
     # the data node that loaded them ends, and with it what it remembers
     world.servers.pod.dn.kill()
     world.servers.pod.restart()
@@ -104,9 +104,7 @@ def test_what_is_verified_is_read_from_storage(world: World, tmp_path: Path, lin
 
 
 def test_what_is_to_be_linked_or_nothing_says_why_not(world: World, tmp_path: Path) -> None:
-    rows = loaded(world, tmp_path, link_fallback="fail")
-    for name, words in {
-        "shuffled_and_small.h5": "shuffle without gzip",
-        "at_the_end.h5": "past the end of the file",
-    }.items():
-        assert rows[name]["state"] == "load failed" and words in rows[name]["loadreason"], rows[name]
+    words = {"shuffled_and_small.h5": "shuffle without gzip", "at_the_end.h5": "past the end of the file"}
+    rows = loaded(world, tmp_path, words, link_fallback="fail")
+    for name, said in words.items():
+        assert rows[name]["state"] == "load failed" and said in rows[name]["loadreason"], rows[name]

@@ -79,14 +79,18 @@ def test_a_bucket_is_loaded_once_by_the_direct_engine_alone(version: str) -> Non
     job = jobs.load_job()
     kubernetes_validate.validate(job, version, strict=True)
     assert "completions" not in job["spec"], "each pod ends when nothing is left"
-    spec, like = job["spec"]["template"]["spec"], containers("load")["load"]
+    spec, theirs, like = job["spec"]["template"]["spec"], pod("load"), containers("load")["load"]
     (container,) = spec["containers"]
     assert container["args"] == [*like["args"], "--drain"]
     direct = {"LOAD_ENGINE": "direct", "HSDS_LOCAL": "null"}
     assert variables(container) == variables(like) | {
         name: {"name": name, "value": value} for name, value in direct.items()
     }
+    same = ("image", "imagePullPolicy", "ports", "startupProbe", "livenessProbe", "securityContext", "volumeMounts")
+    assert {name: container[name] for name in same} == {name: like[name] for name in same}
     assert spec["restartPolicy"] == "OnFailure" and "initContainers" not in spec
+    for name in ("serviceAccountName", "automountServiceAccountToken", "securityContext", "enableServiceLinks"):
+        assert spec[name] == theirs[name]
     assert {volume["name"] for volume in spec["volumes"]} == {mount["name"] for mount in container["volumeMounts"]}
 
 
