@@ -86,6 +86,8 @@ class Config(BaseModel):
     src_bucket: Text
     src_prefix: tuple[str, ...] = ()
     src_suffix: tuple[str, ...] = ("h5",)
+    src_events: OptionalText = None
+    full_scan_every: Seconds = 86400  # S3's events are delivered at least once, as a rule
     tgt_bucket: OptionalText = None
     tgt_folder: Text
     link_files: bool = True
@@ -208,6 +210,13 @@ class Config(BaseModel):
                 "must start with http:// or https://, followed by a host and perhaps a path, without ? and #"
             )
         return value.rstrip("/")
+
+    @field_validator("src_events")
+    @classmethod
+    def _queue(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"(sqs|https?)://[^/\s?#@]+/[^\s?#@]+", value):
+            raise ValueError("is not the URL of a queue, like https://sqs.us-west-2.amazonaws.com/123456789012/name")
+        return re.sub("^sqs:", "https:", value) if value else None
 
     @field_validator("load_engine")
     @classmethod

@@ -23,7 +23,9 @@ from .prefetch import side_by_side
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
+_PATIENCE = ClientConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _GONE = {"404", "NoSuchKey", "NotFound"}
 
@@ -61,21 +63,29 @@ class Source:
 
     def _make_client(self) -> S3Client:
         config = self._config
-        options = ClientConfig(
-            retries={"mode": "standard", "max_attempts": 5},
-            connect_timeout=10,
-            read_timeout=60,
-            max_pool_connections=max(10, config.workers),
-            signature_version=botocore.UNSIGNED if config.aws_s3_no_sign_request else None,
-            # the newer default ("when_supported") breaks Ceph, older MinIO, OpenIO and others
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
+        options = _PATIENCE.merge(
+            ClientConfig(
+                max_pool_connections=max(10, config.workers),
+                signature_version=botocore.UNSIGNED if config.aws_s3_no_sign_request else None,
+                # the newer default ("when_supported") breaks Ceph, older MinIO, OpenIO and others
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            )
         )
         try:
             client = self._session.client("s3", endpoint_url=config.aws_s3_gateway, config=options)
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise SourceError(f"the S3 settings cannot be used: {error}") from error
         client.meta.events.register("after-call.s3", lambda **_: self._alive())
+        return client
+
+    def client_of_queue(self, endpoint: str, region: str | None) -> SQSClient:
+        """A client for a queue of SQS, with the bucket's credentials; in aws_region where no other is named."""
+        try:
+            client = self._session.client("sqs", endpoint_url=endpoint, region_name=region, config=_PATIENCE)
+        except (botocore.exceptions.BotoCoreError, ValueError) as error:
+            raise SourceError(f"src_events cannot be used: {error}") from error
+        client.meta.events.register("after-call.sqs", lambda **_: self._alive())
         return client
 
     def url(self, key: str) -> str:

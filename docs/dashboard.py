@@ -117,9 +117,11 @@ CHARTS: Mapping[str, list[Chart]] = {
             {
                 "seconds of the last": "max(_last_scan_seconds{%})",
                 "seconds since": "time() - max(_last_scan_timestamp_seconds{%})",
+                "seconds since the last news": "time() - max(_in_step_timestamp_seconds{%})",
             },
             "s",
         ),
+        Chart("Events of the bucket", {"messages": "sum(rate(_events_total{%}[$__rate_interval]))"}, "cps"),
         Chart(
             "Scans of the last hour",
             {"whole": "sum(increase(_scans_total{%}[1h]))", "broken off": "sum(increase(_scan_errors_total{%}[1h]))"},

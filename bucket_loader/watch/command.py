@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import NamedTuple
 
 from ..config import Config
 from ..hsds import HsdsError
@@ -21,9 +22,10 @@ from ..program import Command
 from ..s3 import Source, SourceError, open_source
 from ..storage.target import Target
 from . import backlog, leftovers
+from .events import WAIT_SECONDS, Events
 from .leftovers import Leftovers
 from .metrics import WatcherMetrics
-from .watcher import Watcher
+from .watcher import Pass, Watcher
 
 PAUSE_FACTOR = 9  # times the seconds that a pass over the table took
 EXAMPLES = """\
@@ -40,28 +42,22 @@ def add_options(made: argparse.ArgumentParser) -> None:
 def watch(options: argparse.Namespace, settings: Config) -> int:
     """Scan the bucket until told to stop, with `watchdog_sleep_time` between two passes; the exit status.
 
-    A pass that breaks off, because a server is away or refuses, is said and made again.
+    With `src_events` it listens to the queue between two scans, which are `full_scan_every` apart. A pass that breaks
+    off, because a server is away or refuses, is said, and a scan made after the pause, which misses nothing.
     """
     metrics = WatcherMetrics(Pulse(settings.stuck_after))
     with (
         Stop(settings.shutdown_grace).on_signals() as stop,
         served(settings.metrics_port, metrics.pulse, metrics.registry) as port,
     ):
-        opened: list[tuple[Watcher, Inventory, Leftovers | None]] = []
+        opened: list[_Opened] = []
 
         def ready() -> None:
-            source = open_source(settings)
-            inventory = open_inventory(settings)
-            watcher = Watcher(source, inventory, settings.domains, metrics)
-            old = None
-            if settings.tgt_bucket:
-                target = Target(Source(settings), settings.tgt_bucket)
-                old = Leftovers(inventory.clone(), target, settings.domains)
-            opened[:] = [(watcher, inventory.clone(), old)]
+            opened[:] = [_Opened.of(settings, metrics)]
 
         if not process.wait_for(ready, settings, stop, metrics):
             return 0
-        watcher, counted, old = opened[0]
+        watcher, events, counted, old = opened[0]
 
         def beside(what: str, step: Callable[[], object], shortest_pause: float) -> None:
             args = (stop, what, step, shortest_pause)
@@ -71,27 +67,74 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
             beside("count the inventory", lambda: metrics.counted(backlog.take(counted)), backlog.SHORTEST_PAUSE)
         if old is not None and not options.once:
             beside("delete what was replaced", old.delete, leftovers.SHORTEST_PAUSE)
+        next_scan = 0.0
         while not stop.requested:
-            began = time.monotonic()
             try:
-                done = watcher.scan()
+                if events is not None and time.monotonic() < next_scan:
+                    _hear(watcher, events, metrics)
+                    continue
+                _scan(watcher, metrics)
+                next_scan = time.monotonic() + settings.full_scan_every
             except (SourceError, HsdsError, InventoryError) as error:
                 if options.once:
                     raise
                 metrics.broke_off()
                 event(logging.WARNING, "scan broke off", error=error)
-            else:
-                metrics.scanned(done, time.monotonic() - began)
-                level = logging.INFO if done.news else logging.DEBUG
-                counts = {name: count or None for name, count in asdict(done).items()}
-                event(level, "scanned", **counts | {"listed": done.listed, "seconds": time.monotonic() - began})
+                next_scan = 0.0
             if options.once:
                 if old is not None:
                     old.delete()
                 break
-            metrics.alive(rest=settings.watchdog_sleep_time)
-            stop.wait(settings.watchdog_sleep_time)
+            if events is None or not next_scan:
+                metrics.alive(rest=settings.watchdog_sleep_time)
+                stop.wait(settings.watchdog_sleep_time)
     return 0
+
+
+class _Opened(NamedTuple):
+    """What a watcher works with, found and open."""
+
+    watcher: Watcher
+    events: Events | None
+    counted: Inventory  # for the thread that counts
+    old: Leftovers | None
+
+    @classmethod
+    def of(cls, settings: Config, metrics: WatcherMetrics) -> _Opened:
+        source = open_source(settings)
+        inventory = open_inventory(settings)
+        events, old = None, None
+        if settings.src_events:
+            events = Events(source, settings.src_events)
+            events.check()
+        if settings.tgt_bucket:
+            old = Leftovers(inventory.clone(), Target(Source(settings), settings.tgt_bucket), settings.domains)
+        return cls(Watcher(source, inventory, settings.domains, metrics), events, inventory.clone(), old)
+
+
+def _scan(watcher: Watcher, metrics: WatcherMetrics) -> None:
+    began = time.monotonic()
+    done = watcher.scan()
+    seconds = time.monotonic() - began
+    metrics.scanned(done, seconds)
+    _say("scanned", done, listed=done.listed, seconds=seconds)
+
+
+def _hear(watcher: Watcher, events: Events, metrics: WatcherMetrics) -> None:
+    """Bring up to date what the queue has news of; a message is forgotten when its rows are in storage."""
+    metrics.alive(rest=WAIT_SECONDS)
+    heard = events.receive()
+    if heard.keys:
+        done = watcher.hear(*events.objects(heard))
+        metrics.changed(done)
+        _say("heard of news", done, listed=None, keys=len(heard.keys))
+    events.acknowledge(heard)
+    metrics.heard(len(heard.receipts))
+
+
+def _say(what: str, done: Pass, **fields: object) -> None:
+    counts = {name: count or None for name, count in asdict(done).items()}
+    event(logging.INFO if done.news else logging.DEBUG, what, **counts | fields)
 
 
 def keep_doing(stop: Stop, what: str, step: Callable[[], object], shortest_pause: float) -> None:

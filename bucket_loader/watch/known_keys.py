@@ -109,8 +109,12 @@ class KnownKeys:
         self.seen[:] = False
         self._last_pages, self._pages = self._pages, {}
 
+    def forget_pages(self) -> None:
+        """Something was changed by other news than a listing: the next one is compared whole."""
+        self._pages = {}
+
     def compare(self, page: Sequence[SourceObject]) -> tuple[list[int], list[tuple[int, int, int]]]:
-        """Preflight up a page of a listing, and note what was seen.
+        """Look up a page of a listing, and note what was seen.
 
         Returns the places in the page of what is not known; and (place, row, fingerprint) of each object that needs a
         second reading, because it changed or was missing.

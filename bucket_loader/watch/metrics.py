@@ -25,6 +25,8 @@ class WatcherMetrics(Metrics):
         self._scans = self._counter("scans_total", "Whole scans of the bucket.")
         self._errors = self._counter("scan_errors_total", "Scans that broke off.")
         self._scanned = self._late_gauge("last_scan_timestamp_seconds", "When the last whole scan ended.")
+        self._in_step = self._late_gauge("in_step_timestamp_seconds", "When the last scan or news of the queue ended.")
+        self._events = self._counter("events_total", "Messages of the queue of src_events that were worked on.")
         self._scan_seconds = self._late_gauge("last_scan_seconds", "How long the last whole scan took.")
         self._changes = self._counter("changes_total", "Rows that the scans added or changed.", "change")
         for change in _CHANGES:
@@ -34,9 +36,18 @@ class WatcherMetrics(Metrics):
         self._scans.inc()
         self._listed.set(done.listed)
         self._scanned.set(time.time())
+        self._in_step.set(time.time())
         self._scan_seconds.set(seconds)
+        self.changed(done)
+
+    def changed(self, done: Pass) -> None:
         for change in _CHANGES:
             self._changes.labels(change).inc(getattr(done, change))
+
+    def heard(self, messages: int) -> None:
+        """The queue said so many; all of them are worked on."""
+        self._events.inc(messages)
+        self._in_step.set(time.time())
 
     def broke_off(self) -> None:
         self._errors.inc()

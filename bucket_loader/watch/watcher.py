@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,19 +69,42 @@ class Watcher:
             done.listed += len(page)
             if ticker.due():
                 event(logging.INFO, "scanning", listed=done.listed, added=done.added, last=page[-1].key if page else "")
-            missing, news = self._known.compare(page)
-            for place, row, fingerprint in news:
-                self._compare(row, page[place], fingerprint, done)
-            fresh += [page[place] for place in missing]
+            fresh += self._take(page, done)
             if len(fresh) >= BATCH_ROWS:
                 self._add(fresh, done)
                 fresh = []
         self._add(fresh, done)
         self._flag_missing(done)
+        self._flush()
+        return done
+
+    def hear(self, there: Sequence[SourceObject], gone: Iterable[str]) -> Pass:
+        """A pass over some keys alone: what the bucket has of them now, and which of them it has not.
+
+        Raises HsdsError; what was done before it stays and is right. Rows are in storage when it returns.
+        """
+        done = Pass(listed=len(there))
+        self._read_table(done)
+        self._add(self._take(there, done), done)
+        rows = self._known.find(digests_of(gone))
+        for row in rows[rows >= 0].tolist():
+            if not self._known.vanished[row]:
+                self._flag(row, self._inventory.row(row).filename, done)
+        self._known.forget_pages()
+        self._flush()
+        return done
+
+    def _take(self, page: Sequence[SourceObject], done: Pass) -> list[SourceObject]:
+        """Bring the rows of some objects up to date; returns those that have none."""
+        missing, news = self._known.compare(page)
+        for place, row, fingerprint in news:
+            self._compare(row, page[place], fingerprint, done)
+        return [page[place] for place in missing]
+
+    def _flush(self) -> None:
         if self._known.rows > self._settled:
             self._flushed = self._known.rowids[self._settled :].copy()
             self._inventory.flush()
-        return done
 
     def _read_table(self, done: Pass) -> None:
         """Read what the table has beyond the rows that are settled.
@@ -170,7 +194,10 @@ class Watcher:
             if not self._source.wants(key):
                 known.first[index] = False  # of another prefix or suffix: what this watcher lists says nothing about it
                 continue
-            self._inventory.mark_vanished(index, int(known.rowids[index]), int(time.time()))
-            known.vanished[index] = True
-            done.vanished += 1
-            event(logging.WARNING, "source vanished", key=key, row=index)
+            self._flag(index, key, done)
+
+    def _flag(self, index: int, key: str, done: Pass) -> None:
+        self._inventory.mark_vanished(index, int(self._known.rowids[index]), int(time.time()))
+        self._known.vanished[index] = True
+        done.vanished += 1
+        event(logging.WARNING, "source vanished", key=key, row=index)

@@ -110,7 +110,7 @@ WELL = {
     f"bucket_loader_away_total{{{POD}}}": "0x240",
     f'bucket_loader_oldest_waiting_seconds{{{WATCHER}, work="load"}}': "3600x240",
     f'bucket_loader_oldest_waiting_seconds{{{WATCHER}, work="check"}}': "0x240",
-    f"bucket_loader_last_scan_timestamp_seconds{{{WATCHER}}}": "0+60x240",
+    f"bucket_loader_in_step_timestamp_seconds{{{WATCHER}}}": "0+60x240",
     f'bucket_loader_build_info{{{WATCHER}, version="1"}}': "1x240",
 }
 # what is wrong, and the alert that says so, with its labels and its words
@@ -146,10 +146,10 @@ WRONG: dict[str, tuple[dict[str, str | None], str, dict[str, str], str]] = {
         "Pods wait for HSDS or S3",
     ),
     "no scan": (
-        {f"bucket_loader_last_scan_timestamp_seconds{{{WATCHER}}}": "0+60x30 1800x210"},
+        {f"bucket_loader_in_step_timestamp_seconds{{{WATCHER}}}": "0+60x30 1800x210"},
         "BucketLoaderScanLate",
         {"namespace": "data"},
-        "The bucket was listed 1h 30m 0s ago",
+        "The bucket was last looked at 1h 30m 0s ago",
     ),
     "no watcher": (
         {f'bucket_loader_build_info{{{WATCHER}, version="1"}}': None},

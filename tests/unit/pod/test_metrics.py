@@ -58,7 +58,10 @@ def test_what_is_not_known_yet_is_not_there() -> None:
     metrics = WatcherMetrics(Pulse(1))
     late = {
         f"bucket_loader_{name}"
-        for name in ("counted_timestamp_seconds", "listed_objects", "last_scan_timestamp_seconds", "last_scan_seconds")
+        for name in (
+            *("counted_timestamp_seconds", "listed_objects", "last_scan_timestamp_seconds", "last_scan_seconds"),
+            "in_step_timestamp_seconds",
+        )
     }
     assert not late & {name for name, _ in of(metrics)}
     for seconds in (1, 2):
@@ -127,6 +130,16 @@ def test_scans() -> None:
     assert (found["bucket_loader_listed_objects", ""], found["bucket_loader_last_scan_seconds", ""]) == (8, 0.5)
     assert (found["bucket_loader_changes_total", "added"], found["bucket_loader_changes_total", "changed"]) == (3, 1)
     assert found["bucket_loader_last_scan_timestamp_seconds", ""] == pytest.approx(time.time(), abs=60)
+
+
+def test_events_are_counted_and_are_no_scans() -> None:
+    metrics = WatcherMetrics(Pulse(60))
+    metrics.changed(Pass(listed=2, added=2))
+    metrics.heard(5)
+    found = of(metrics)
+    assert (found["bucket_loader_events_total", ""], found["bucket_loader_changes_total", "added"]) == (5, 2)
+    assert found["bucket_loader_in_step_timestamp_seconds", ""] == pytest.approx(time.time(), abs=60)
+    assert found["bucket_loader_scans_total", ""] == 0 and ("bucket_loader_listed_objects", "") not in found
 
 
 def test_rows_are_not_shown_before_they_were_counted() -> None:
