@@ -21,7 +21,7 @@ import numpy as np
 from ..config import Config
 from ..hsds import Hsds, Unavailable, connect
 from .chunk_search import ChunkSearch, Side
-from .model import FRESH, UNCHECKED, Claim, Outcome, Row, ascii_line, new_token, source_values
+from .model import FRESH, UNCHECKED, Claim, Doing, Outcome, Row, ascii_line, new_token, source_values
 from .states import ACTIVE, State, Work, check_move
 from .table import Table
 
@@ -108,6 +108,7 @@ class Inventory(Table):
             work.column("start"): int(now),
             work.column("done"): 0,
             work.column("podname"): ascii_line(pod, 253),
+            **self._doing(""),
         }
         if attempts is None:
             ready = f"({ready}) | ((state == {int(work.active)}) & (lease < {int(now)}))"
@@ -150,9 +151,11 @@ class Inventory(Table):
         tokens = self.read(start, stop, ["token"])["token"]
         return [self.row(start + int(offset)) for offset in np.flatnonzero(tokens == token)]
 
-    def renew(self, claim: Claim, lease: float) -> bool:
-        """Make a claim last `lease` more seconds; False when another worker has the row."""
-        return self._update_own(claim, {"lease": int(time.time() + lease)})
+    def renew(self, claim: Claim, lease: float, doing: Doing | None = None) -> bool:
+        """Make a claim last `lease` more seconds, and say what is done; False when another worker has the row."""
+        return self._update_own(
+            claim, {"lease": int(time.time() + lease)} | (self._doing(doing.to_column()) if doing else {})
+        )
 
     def note(self, claim: Claim, values: dict[str, Any]) -> Claim | None:
         """Write columns of a claimed row; the claim with them, None when another worker has the row."""
@@ -202,7 +205,7 @@ class Inventory(Table):
         return self._hand_over(claim, work.ready, values)
 
     def _hand_over(self, claim: Claim, state: State, values: dict[str, Any]) -> State | None:
-        values |= {"state": int(state), "lease": 0}
+        values |= {"state": int(state), "lease": 0, **self._doing("")}
         if self._update_own(claim, values, f"version == {claim.row.version}"):
             return state
         if claim.table_id != self.table_id:

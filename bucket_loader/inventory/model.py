@@ -6,6 +6,7 @@ An inventory of 2021 has fewer columns, and is read into the same rows.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,10 +57,12 @@ COLUMNS = np.dtype(
         ("oldroots", f"S{roots.COLUMN_BYTES}"),  # what it has replaced, and when each may go
         ("oldbytes", "i8"),  # of those
         ("cleanup", "i8"),  # when the watcher is to look after these roots; 0: there is nothing to do
+        ("doing", "S48"),  # what the worker of an active row was at when it renewed its lease: see `Doing`
     ]
 )
 # inventories of before have none of these, and are good for all that needs none
-LATER_COLUMNS = ("loadengine", "newroot", "oldroots", "oldbytes", "cleanup")
+ROOT_COLUMNS = ("loadengine", "newroot", "oldroots", "oldbytes", "cleanup")
+LATER_COLUMNS = (*ROOT_COLUMNS, "doing")
 
 Rows = npt.NDArray[np.void]
 
@@ -117,10 +120,32 @@ class Row:
     oldroots: str = ""
     oldbytes: int = 0
     cleanup: int = 0
+    doing: str = ""
+    inventory: str = ""  # the domain of its table, where a report shows rows of several; no column
 
     @property
     def source(self) -> SourceObject:
         return SourceObject(self.filename, self.size, self.etag, self.modified)
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What a worker is at: a step of its work, and how many objects of the file, and bytes, are written by then."""
+
+    step: str
+    objects: int = 0
+    of: int = 0  # 0: not known
+    bytes: int = 0
+
+    def to_column(self) -> str:
+        return f"{self.step} {self.objects}/{self.of} {self.bytes}" if self.of else self.step
+
+    @classmethod
+    def from_column(cls, text: str) -> Doing:
+        step, _, far = text.partition(" ")
+        if match := re.fullmatch(r"(\d+)/(\d+) (\d+)", far):
+            return cls(step, *map(int, match.groups()))
+        return cls(step)
 
 
 @dataclass(frozen=True)
@@ -176,14 +201,14 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def decode(index: int, values: Any, names: Sequence[str]) -> Row:
+def decode(index: int, values: Any, names: Sequence[str], inventory: str = "") -> Row:
     """A row from its values, in the order of `names`. Columns of the inventories of 2021 suffice; the state follows."""
     found: dict[str, Any] = {}
     for name, value in zip(names, values, strict=True):
         if name in Row.__dataclass_fields__:
             found[name] = _text(value) if isinstance(value, bytes | str) else int(value)
     found["state"] = State(found["state"]) if "state" in found else _state_of_2021(found)
-    return Row(index=index, **found)
+    return Row(index=index, inventory=inventory, **found)
 
 
 # the state of a row in an inventory that has no such column: the first column that is zero, or is not, says it

@@ -24,6 +24,7 @@ from .model import (
     FRESH,
     LATER_COLUMNS,
     MAX_KEY_BYTES,
+    ROOT_COLUMNS,
     UNCHECKED,
     Row,
     Rows,
@@ -71,7 +72,11 @@ class Table:
     @property
     def has_roots(self) -> bool:
         """Whether rows can name the roots of domains, which a load without HSDS wants."""
-        return set(LATER_COLUMNS) <= set(self._names)
+        return set(ROOT_COLUMNS) <= set(self._names)
+
+    def _doing(self, text: str) -> dict[str, Any]:
+        """What the worker of a row is at, where the table has a column for it."""
+        return {"doing": ascii_line(text, 48)} if "doing" in self._names else {}
 
     @property
     def _value(self) -> str:
@@ -192,6 +197,10 @@ class Table:
             return begin, reader.read(begin, min(begin + READ_ROWS, total), columns)
 
         return in_order(begins, [partial(read, self.clone()) for _ in range(min(READERS, len(begins)) or 1)])
+
+    def at(self, place: int) -> tuple[str, int]:
+        """Where a report finds the row at a place: this inventory's domain, and the index."""
+        return self.domain, place
 
     def rows(self) -> Iterator[Row]:
         """Every row of a source file; blank ones and duplicates are left out."""

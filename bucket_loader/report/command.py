@@ -18,6 +18,7 @@ from ..progress import busy
 from . import failures, page, rows, terminal
 from .select import LABELS, SORTS, Selection, moment
 from .select import rows as chosen_rows
+from .several import Readable, Several
 from .summary import summarize
 
 EXAMPLES = """\
@@ -30,6 +31,7 @@ examples:
   %(prog)s --json | jq .         one object per line, every column
   %(prog)s --csv > rows.csv      for a spreadsheet
   %(prog)s --html report.html    charts and a table to search
+  %(prog)s --summary --inventory /home/me/a.h5 --inventory /home/me/b.h5
 
 With --watch, the exit status is 1 when all is done and some files failed.
 """
@@ -46,6 +48,12 @@ def add_options(made: argparse.ArgumentParser) -> None:
     html.complete = shtab.FILE  # type: ignore[attr-defined]
     how.add_argument("--json", action="store_true", help="one JSON object per line (also with --failed)")
     which = made.add_argument_group("which rows")
+    which.add_argument(
+        "--inventory",
+        metavar="DOMAIN",
+        action="append",
+        help="of this inventory, in the place of inventory_domain (repeatable: several as one)",
+    )
     which.add_argument(
         "--state",
         metavar="STATE",
@@ -78,8 +86,10 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
     if options.json and (options.summary or options.watch or options.csv or options.html):
         print("--json goes with rows and with --failed", file=sys.stderr)
         return 2
-    inventory = Inventory.open(connect(settings), settings.inventory_domain, any_columns=True)
-    console, title = Console(), settings.inventory_domain
+    domains = list(dict.fromkeys(options.inventory or [settings.inventory_domain]))
+    opened = [Inventory.open(connect(settings), domain, any_columns=True) for domain in domains]
+    inventory: Readable = Several(opened) if len(opened) > 1 else opened[0]
+    console, title = Console(), domains[0] if len(domains) == 1 else f"{len(domains)} inventories"
     chosen = Selection(
         frozenset(LABELS[name] for name in options.state or LABELS),
         tuple(options.match),
@@ -117,7 +127,8 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
         if not options.summary:
             print()
             now = time.time()
-            for line in rows.lines(chosen_rows(inventory, chosen), now, terminal.painter(console)):
+            shown = rows.lines(chosen_rows(inventory, chosen), now, terminal.painter(console), len(domains) > 1)
+            for line in shown:
                 print(line)
     return 0
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ..inventory.claims import Inventory
 from ..inventory.model import states
 from ..inventory.states import CHECK, LOAD, State, Work
 from ..log import printable, printable_json
 from .select import Selection, chosen, column, read_at
+from .several import Readable
 
 FAILED = {State.LOAD_FAILED: LOAD, State.CHECK_FAILED: CHECK}
 _COLUMNS = ("filename", "loadreason", "loadstatus", "diffresult", "diffstatus")
@@ -44,7 +44,7 @@ def normalised(reason: str) -> str:
     return " ".join(reason.split())
 
 
-def groups(inventory: Inventory, selection: Selection) -> list[Group]:
+def groups(inventory: Readable, selection: Selection) -> list[Group]:
     """The failures among the chosen rows by reason, the most frequent first."""
     found: dict[tuple[str, str], Group] = {}
     wanted = Selection(

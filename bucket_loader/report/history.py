@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from ..inventory.claims import Inventory
 from ..inventory.model import Rows, states
 from ..inventory.states import State
 from .select import Selection, chosen, column, read_at
+from .several import Readable
 from .words import pod_of
 
 Numbers = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ class History:
         return int(starts.min()) if len(starts) else 0
 
 
-def read(inventory: Inventory, selection: Selection) -> History:
+def read(inventory: Readable, selection: Selection) -> History:
     """Read what the page shows of the chosen rows."""
     history = History()
     parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*_NUMBERS, *_WORDS, "state")}

@@ -20,13 +20,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
-from ..inventory.claims import Inventory
 from ..inventory.states import State
 from ..log import printable
 from . import failures
 from .charts import charts
 from .history import History, Numbers, read
 from .select import SHOWABLE, Selection
+from .several import Readable
 from .summary import summarize
 from .terminal import facts, headline
 from .words import amount, when
@@ -34,7 +34,7 @@ from .words import amount, when
 _FILES = Path(__file__).parent / "page_files"
 
 
-def write(target: Path, inventory: Inventory, selection: Selection, title: str) -> str:
+def write(target: Path, inventory: Readable, selection: Selection, title: str) -> str:
     """Write the page of the chosen rows; returns a line that says what was written. Raises OSError."""
     began = time.monotonic()
     text, rows = render(inventory, selection, title)
@@ -43,7 +43,7 @@ def write(target: Path, inventory: Inventory, selection: Selection, title: str) 
     return f"wrote {target}: {rows:,} rows, {size}, in {time.monotonic() - began:.1f} s"
 
 
-def render(inventory: Inventory, selection: Selection, title: str) -> tuple[str, int]:
+def render(inventory: Readable, selection: Selection, title: str) -> tuple[str, int]:
     """The page as text, and how many rows it holds."""
     summary = summarize(inventory)
     history = read(inventory, selection)

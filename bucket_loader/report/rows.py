@@ -10,7 +10,7 @@ from typing import TextIO
 from ..inventory.model import Row
 from ..inventory.states import ACTIVE, State
 from ..log import printable, printable_json
-from .words import amount, duration, minute, when, zone
+from .words import amount, doing, duration, minute, when, zone
 
 TIMES = frozenset(
     ("loadstart", "loaddone", "diffstart", "diffdone", "lease", "notbefore", "modified", "vanished", "added")
@@ -22,13 +22,21 @@ _INDENT = " " * 13
 Paint = Callable[[State, str], str]
 
 
-def lines(rows: Iterable[Row], now: float, paint: Paint = lambda _state, text: text) -> Iterator[str]:
-    """A line a row, with a second one for what is wrong or in work; the key comes last, whole, however long it is."""
+def lines(
+    rows: Iterable[Row], now: float, paint: Paint = lambda _state, text: text, of_several: bool = False
+) -> Iterator[str]:
+    """A line a row, with a second one for what is wrong or in work; the key comes last, whole, however long it is.
+
+    Before the rows of each inventory, where they are `of_several`, stands its domain.
+    """
     header = {"state": "state", "size": "size", "load": "load", "check": "check", "file": "file"}
     yield _LAYOUT.format(**header, changed=f"when ({zone()})"[:18])
-    count = 0
+    count, inventory = 0, ""
     for row in rows:
         count += 1
+        if of_several and row.inventory != inventory:
+            inventory = row.inventory
+            yield f"{printable(inventory)}:"
         shown = _LAYOUT.format(
             state=row.state.label,
             size=amount(row.size) if row.size else "-",
@@ -51,7 +59,9 @@ def notes(row: Row, now: float) -> Iterator[str]:
     elif row.state in ACTIVE:
         loading = row.state is State.LOADING
         pod, attempts = (row.loadpodname, row.loadattempts) if loading else (row.diffpodname, row.diffattempts)
-        yield f"in work at {printable(pod) or '(unnamed)'}" + (f", attempt {attempts}" if attempts > 1 else "")
+        again = f", attempt {attempts}" if attempts > 1 else ""
+        at = f": {printable(doing(row.doing))}" if row.doing else ""
+        yield f"in work at {printable(pod) or '(unnamed)'}{again}{at}"
         if row.lease and row.lease < now:
             yield f"its worker is silent: the lease is over since {duration(now - row.lease)}, another one takes it"
     elif row.notbefore > now:

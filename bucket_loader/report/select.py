@@ -19,9 +19,9 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from ..config import Seconds
-from ..inventory.claims import Inventory
 from ..inventory.model import COLUMNS, COLUMNS_OF_STATE, Row, Rows, decode, of_files, states
 from ..inventory.states import ACTIVE, OF_FILES, State
+from .several import Readable
 
 SHOWABLE = tuple(sorted(OF_FILES))
 LABELS = {state.label.replace(" ", "-"): state for state in SHOWABLE}
@@ -32,14 +32,14 @@ Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
-def present(inventory: Inventory, names: Sequence[str]) -> list[str]:
+def present(inventory: Readable, names: Sequence[str]) -> list[str]:
     """Those of the columns that this inventory has, with what its states follow from."""
     has = cast("tuple[str, ...]", inventory.dtype.names)
     wanted = {*names, "state"} if "state" in has else {*names, *COLUMNS_OF_STATE}
     return [name for name in has if name in wanted]
 
 
-def stream(inventory: Inventory, columns: Sequence[str]) -> Iterator[tuple[int, Rows]]:
+def stream(inventory: Readable, columns: Sequence[str]) -> Iterator[tuple[int, Rows]]:
     """Those of the columns that there are, of the whole table, as (index of the first row, rows), in order."""
     return inventory.stream(present(inventory, columns))
 
@@ -135,7 +135,7 @@ def _fitting(columns: Sequence[npt.NDArray[Any]], patterns: Sequence[str], among
     return found
 
 
-def chosen(inventory: Inventory, selection: Selection) -> Iterator[Indices]:
+def chosen(inventory: Readable, selection: Selection) -> Iterator[Indices]:
     """The places of the chosen rows in the table, some at a time, in the selection's order and number."""
     if selection.sort:
         yield _sorted(inventory, selection)
@@ -151,7 +151,7 @@ def chosen(inventory: Inventory, selection: Selection) -> Iterator[Indices]:
             return
 
 
-def _sorted(inventory: Inventory, selection: Selection) -> Indices:
+def _sorted(inventory: Readable, selection: Selection) -> Indices:
     columns, key, largest_first = SORTS[selection.sort]
     places: list[Indices] = [np.zeros(0, "i8")]
     keys: list[npt.NDArray[Any]] = []
@@ -167,7 +167,7 @@ def _sorted(inventory: Inventory, selection: Selection) -> Indices:
     return np.concatenate(places)[order][: selection.limit]
 
 
-def read_at(inventory: Inventory, places: Indices, columns: Sequence[str]) -> Iterator[tuple[Indices, Rows]]:
+def read_at(inventory: Readable, places: Indices, columns: Sequence[str]) -> Iterator[tuple[Indices, Rows]]:
     """The rows at some places, in the order of the table, as (places, rows), with some columns."""
     names = present(inventory, columns)
     ordered = np.sort(places)
@@ -180,20 +180,25 @@ def read_at(inventory: Inventory, places: Indices, columns: Sequence[str]) -> It
         yield run, inventory.read(first, int(run[-1]) + 1, names)[run - first]
 
 
-def rows(inventory: Inventory, selection: Selection) -> Iterator[Row]:
+def rows(inventory: Readable, selection: Selection) -> Iterator[Row]:
     """The chosen rows, decoded with all their columns. They stream, unless they are sorted."""
     everything = cast("tuple[str, ...]", inventory.dtype.names)
     for places in chosen(inventory, selection):
         found = (
-            decode(int(place), values.item(), [name for name in everything if name in (block.dtype.names or ())])
+            (place, _decoded(inventory, place, values.item(), everything, block))
             for run, block in read_at(inventory, places, everything)
-            for place, values in zip(run, block, strict=True)
+            for place, values in zip(run.tolist(), block, strict=True)
         )
         if selection.sort:
-            by_place = {row.index: row for row in found}
-            yield from (by_place[int(place)] for place in places)
+            by_place = dict(found)
+            yield from (by_place[place] for place in places.tolist())
         else:
-            yield from found
+            yield from (row for _, row in found)
+
+
+def _decoded(inventory: Readable, place: int, values: Any, names: Sequence[str], block: Rows) -> Row:
+    domain, index = inventory.at(place)
+    return decode(index, values, [name for name in names if name in (block.dtype.names or ())], domain)
 
 
 def is_active(state: npt.NDArray[np.int32]) -> Mask:

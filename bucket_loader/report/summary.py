@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from ..inventory.claims import Inventory
 from ..inventory.model import Rows, of_files, states
 from ..inventory.states import CHECK, FINISHED, LOAD, State, Work
 from .select import SHOWABLE, Indices, Mask, column, is_active, read_at, stream
-from .words import pod_of
+from .several import Readable
+from .words import doing, pod_of
 
 RECENT_SECONDS = 600  # what the pace is measured over
 ENOUGH_FILES = 10  # finished in that time, before it says anything
@@ -24,7 +24,7 @@ _COLUMNS = (
     *("state", "loadstart", "loaddone", "diffstart", "diffdone"),
     *("size", "lease", "notbefore", "vanished", "loadattempts", "oldbytes"),
 )
-_OF_PODS = ("filename", "loadpodname", "diffpodname", "loadattempts", "diffattempts", *_COLUMNS)
+_OF_PODS = ("filename", "loadpodname", "diffpodname", "loadattempts", "diffattempts", "doing", *_COLUMNS)
 
 
 @dataclass
@@ -74,6 +74,7 @@ class Task:
     began: int
     attempt: int
     abandoned: bool  # its lease is over: another worker will take it
+    doing: str = ""
 
 
 @dataclass
@@ -130,7 +131,7 @@ class Summary:
         return sorted((task for pod in self.pods for task in pod.tasks), key=lambda task: task.began)
 
 
-def summarize(inventory: Inventory, now: float | None = None) -> Summary:
+def summarize(inventory: Readable, now: float | None = None) -> Summary:
     """Count the rows, and look closer at those in work and those of the last minutes."""
     summary = Summary(now=int(time.time() if now is None else now))
     near: list[Indices] = [np.zeros(0, "i8")]
@@ -200,7 +201,7 @@ def _count_left(summary: Summary) -> None:
         pace.bytes_left = sum(sizes[state] for state in waiting)
 
 
-def _pods(inventory: Inventory, places: Indices, now: int) -> list[Pod]:
+def _pods(inventory: Readable, places: Indices, now: int) -> list[Pod]:
     """The pods that have a row in work, or finished one in the last minutes."""
     pods: dict[str, Pod] = {}
     for _, block in read_at(inventory, places, _OF_PODS):
@@ -238,4 +239,5 @@ def _task(block: Rows, row: int, work: Work, now: int) -> Task:
         began=int(block[work.column("start")][row]),
         attempt=int(column(block, work.column("attempts"))[row]),
         abandoned=has_lease and int(block["lease"][row]) < now,
+        doing=doing(column(block, "doing")[row].decode("ascii", "replace")),
     )

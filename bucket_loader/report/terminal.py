@@ -14,11 +14,11 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from ..inventory.claims import Inventory
 from ..inventory.states import State
 from ..log import printable
 from .rows import Paint
 from .select import SHOWABLE
+from .several import Readable
 from .summary import RECENT_SECONDS, Pace, Pod, Summary, summarize
 from .words import amount, duration
 
@@ -113,7 +113,7 @@ def pod_lines(pod: Pod, now: int, whole: bool = True) -> list[Text]:
     lines = [_line(first, whole)]
     for task in pod.tasks:
         again = f" (attempt {task.attempt})" if task.attempt > 1 else ""
-        silent = " (silent)" if task.abandoned else ""
+        silent = " (silent)" if task.abandoned else f" ({printable(task.doing)})" if task.doing else ""
         doing = f"{duration(max(now - task.began, 0)):>9}  {task.work.name} {amount(task.size):>9}{again}{silent}"
         lines.append(_line(f"{doing}  {printable(task.key)}", whole))
     return lines
@@ -144,7 +144,7 @@ def live_view(summary: Summary, title: str, height: int) -> RenderableType:
     return Group(above[0], bars, *above[1:], *below)
 
 
-def watch(inventory: Inventory, console: Console, title: str) -> Summary:
+def watch(inventory: Readable, console: Console, title: str) -> Summary:
     """Show the summary until every row is finished: repainted on a terminal, else a line whenever it changed."""
     with Live(console=console, auto_refresh=False, transient=True) as live:
         said = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..inventory.model import Doing
+
 
 def when(epoch: int) -> str:
     """A time with its zone, as local to the reader; `-` for never."""
@@ -40,6 +42,14 @@ def amount(size: float) -> str:
             break
         size /= 1024
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def doing(column: str) -> str:
+    """What the worker of a row was at when it last said so; empty where it did not."""
+    found = Doing.from_column(column)
+    if not found.of:
+        return found.step
+    return f"{found.step} {found.objects:,} of {found.of:,} objects, {amount(found.bytes)}"
 
 
 def pod_of(worker: bytes) -> bytes:
