@@ -96,10 +96,11 @@ def bound(**values: object) -> Iterator[None]:
 
 
 class Phase:
-    """The step that a thread is at, for others to see: its name, and for how many seconds."""
+    """The step that a thread is at, for others to see: its name, for how many seconds, and how far it has come."""
 
     def __init__(self) -> None:
         self._now = ("", time.monotonic())
+        self.numbers: Mapping[str, int] = {}
 
     @property
     def step(self) -> str:
@@ -121,16 +122,22 @@ def phases() -> Iterator[Phase]:
         _phase.reset(token)
 
 
+def advanced(numbers: Mapping[str, int]) -> None:
+    """How far the step of this thread has come."""
+    if phase := _phase.get():
+        phase.numbers = numbers
+
+
 @contextmanager
 def timed(step: str) -> Iterator[None]:
     """Log in DEBUG how many seconds a step of a row's work took."""
     began = time.monotonic()
     phase = _phase.get() or Phase()
-    before, phase._now = phase._now, (step, began)
+    before, phase._now, phase.numbers = phase._now, (step, began), {}
     try:
         yield
     finally:
-        phase._now = before
+        phase._now, phase.numbers = before, {}
         event(logging.DEBUG, "step", step=step, seconds=time.monotonic() - began)
 
 

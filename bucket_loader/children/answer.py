@@ -7,7 +7,9 @@ have to understand: that holds names and values of the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +18,8 @@ from ..causes import Cause, cause_of
 from ..log import clear_line
 
 FILE = "answer.json"  # in the folder that a child works in
+PROGRESS_FILE = "progress.json"  # beside it: how far the child has come
+PROGRESS_SECONDS = 1.0  # between two looks at it
 MAX_BYTES = 1 << 20
 Verdict = Literal["done", "different", "trouble"]
 
@@ -63,3 +67,33 @@ def read(folder: Path) -> str:
     except OSError:
         return ""
     return text if len(text) <= MAX_BYTES else ""
+
+
+@contextmanager
+def telling(path: str | None, numbers: Callable[[], Mapping[str, int]]) -> Iterator[None]:
+    """Inside of the block, leave beside the answer how far this child has come: each second, not before the first."""
+    over = threading.Event()
+
+    def tell(folder: Path) -> None:
+        new = folder / f"{PROGRESS_FILE}.new"
+        while not over.wait(PROGRESS_SECONDS):
+            with suppress(OSError):  # the folder goes with the file
+                new.write_text(json.dumps(numbers()), encoding="utf-8")
+                new.rename(folder / PROGRESS_FILE)
+
+    if path:
+        # by its whole path: a child that is kept goes on in another folder
+        threading.Thread(target=tell, args=(Path(path).absolute().parent,), name="telling", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def read_progress(folder: Path) -> dict[str, int]:
+    """How far a child says that it has come; empty where it does not."""
+    try:
+        found = json.loads((folder / PROGRESS_FILE).read_text(encoding="utf-8"))
+        return {name: int(found[name]) for name in ("objects", "of", "bytes")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import OperatorError
+from ..log import advanced
+from ..progress import Ticker
 from . import answer, forkserver, kept
 from .forkserver import Order, WarmChild
 from .kept import KeptChild
@@ -110,8 +112,11 @@ def run(
         started = time.monotonic()
         process = _start(argv, env, folder, output, limits)
         ending = Ending.EXITED
+        ticker = Ticker(answer.PROGRESS_SECONDS)
         with _ended(process):
             while not process.ended_within(SLICE_SECONDS):
+                if ticker.due():
+                    advanced(answer.read_progress(Path(folder)))
                 if not keep_going():
                     ending = Ending.CALLED_OFF
                     break

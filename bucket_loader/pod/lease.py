@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..hsds import HsdsError
 from ..inventory.claims import Inventory
-from ..inventory.model import Claim
+from ..inventory.model import Claim, Doing
 from ..inventory.table import InventoryError
 from ..log import Phase, event
 
@@ -80,7 +80,7 @@ class Lease:
     def _renew(self) -> bool:
         began = time.monotonic()
         try:
-            held = self._inventory.renew(self._claim, self._seconds)
+            held = self._inventory.renew(self._claim, self._seconds, self._doing())
             # a renewal that is refused may have met the row just after its own finish
             lost = not held and not self._over.is_set() and not self._inventory.has_token(self._claim)
         except (HsdsError, InventoryError) as error:
@@ -91,6 +91,15 @@ class Lease:
         elif lost:
             self._lose(_LOST)
         return held
+
+    def _doing(self) -> Doing | None:
+        phase = self._watched.phase
+        if not phase.step:
+            return None
+        doing = Doing(phase.step, **phase.numbers)
+        objects, written = (f"{doing.objects}/{doing.of}", doing.bytes) if doing.of else (None, None)
+        event(logging.DEBUG, "in work", step=doing.step, seconds=phase.seconds, objects=objects, written=written)
+        return doing
 
     def _is_stuck(self) -> bool:
         silent = self._watched.silence()

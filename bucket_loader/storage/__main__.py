@@ -14,7 +14,7 @@ from dataclasses import asdict
 import botocore.exceptions
 
 from ..causes import Trouble, cause_of
-from ..children.answer import Answer
+from ..children.answer import Answer, telling
 from ..children.answering import answered, child_parser, puts_of_environment, s3_of_environment
 from .oversize import SizeLimits
 from .source import LocalFile, S3Object, opened
@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 source = _source(options.source, transfers, first)
                 with opened(options.source, source, options.block, options.data_block) as of:
                     destination = Destination(options.bucket, options.root)
-                    written = Writer(of, wish, destination, transfers).write()
+                    writer = Writer(of, wish, destination, transfers)
+                    with telling(options.answer, writer.progress):
+                        written = writer.write()
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 raise _refusal(error, options.bucket) from error
         return Answer("done", content=written.counts() | asdict(transfers.traffic))

@@ -74,6 +74,11 @@ class Transfers:
                 self._failure = done.exception()
             self._changed.notify_all()
 
+    @property
+    def pending(self) -> int:
+        """How many that were handed over are not done."""
+        return self._pending
+
     def wait(self) -> None:
         """Return when all that was handed over is done. Raises what one of them raised."""
         with self._changed:

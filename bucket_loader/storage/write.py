@@ -99,6 +99,7 @@ class Writer:
         self._ids: dict[Key, str] = {}
         self._unwritten = Unwritten(of.file, wish.limits.unwritten)
         self._now = time.time()
+        self._objects = self._done = 0
         self.written = Written()
 
     def write(self) -> Written:
@@ -115,6 +116,7 @@ class Writer:
                 identity = ids.root_id(self._destination.root) if root else ids.new_id(letter, self._destination.root)
                 self._ids[key_of(item.id)[0]] = identity
                 places.append((item.place, identity))
+        self._objects = len(places)
         for place, identity in places:
             with reading(place):
                 obj = place.open(self._file)
@@ -127,6 +129,7 @@ class Writer:
                     body |= self._named_type(obj, place.path)
                 body["attributes"] = self._attributes(obj, place.path)
             self._put_json(ids.object_key(identity), body)
+            self._done += 1
         self._transfers.wait()
         self._put_json(ids.info_key(self._destination.root), self._info())
         self._transfers.wait()
@@ -156,6 +159,11 @@ class Writer:
                 or too_much_unwritten(path, self._unwritten.size, limits.unwritten)
             ):
                 raise Unholdable(refused)
+
+    def progress(self) -> dict[str, int]:
+        """How far it has come, for another thread: objects that are there at least, `of` how many, and bytes."""
+        there = max(0, self._done - self._transfers.pending)
+        return {"objects": there, "of": self._objects, "bytes": self._transfers.traffic.put_bytes}
 
     def _times(self) -> dict[str, float]:
         return {"created": self._now, "lastModified": self._now}

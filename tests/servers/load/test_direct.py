@@ -15,6 +15,7 @@ import pytest
 from bucket_loader.hsds import RIGHTS
 from bucket_loader.inventory import roots
 from bucket_loader.inventory.claims import open_inventory
+from bucket_loader.inventory.model import Doing
 from bucket_loader.inventory.states import State
 from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
@@ -92,6 +93,37 @@ def test_an_ingest_reads_each_byte_once(world: World, tmp_path: Path) -> None:
         world.ok("loader.py", "--once", f"--aws_s3_gateway={gateway}", "--link_files=false")
         assert store.sent < 1.2 * path.stat().st_size, f"{store.sent} of {path.stat().st_size} bytes"
     assert world.rows()["large.h5"]["loadmode"] == "ingest"
+
+
+def test_a_long_load_says_how_far_it_is(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "long.h5"
+    with h5py.File(path, "w") as file:
+        for number in range(300):
+            file.create_dataset(f"{number}", data=np.arange(1000))
+    world.put("long.h5", path)
+    inventory = world.make_inventory()
+    world.scan()
+    seen, shown = set[str](), ""
+    with s3_proxy(world) as (store, gateway):
+        store.delay = staticmethod(lambda method, path: 0.1 if method == "PUT" else 0.0)
+        env = {"LEASE_TIME": "4", "S3_CONCURRENCY": "4", "AWS_S3_GATEWAY": gateway, "LOG_LEVEL": "DEBUG"}
+        with world.running("loader.py", "--once", "--link_files=false", env=env) as loader:
+            deadline = time.monotonic() + 100
+            while loader.poll() is None:
+                assert time.monotonic() < deadline
+                row = inventory.row(0)
+                if row.state is State.LOADING and "/" in row.doing:
+                    seen.add(row.doing)
+                    shown = shown or world.ok("dump_inventory.py")
+                time.sleep(0.2)
+            said = loader.communicate(timeout=30)[0]
+    far = [Doing.from_column(text) for text in seen]
+    assert len(far) > 2 and {(one.step, one.of) for one in far} == {("write", 301)}
+    assert max(one.objects for one in far) > min(one.objects for one in far)
+    assert " of 301 objects, " in shown and "in work at pod-1: write " in shown, shown
+    assert " DEBUG in work " in said and "/301 " in said
+    row = inventory.row(0)
+    assert (row.state, row.doing) == (State.LOADED, "")
 
 
 def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world: World) -> None:
