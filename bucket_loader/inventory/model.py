@@ -121,7 +121,7 @@ class Row:
     oldbytes: int = 0
     cleanup: int = 0
     doing: str = ""
-    inventory: str = ""  # the domain of its table, where a report shows rows of several; no column
+    inventory: str = ""  # the domain of its table: a report shows rows of several; no column
 
     @property
     def source(self) -> SourceObject:

@@ -37,9 +37,9 @@ from .model import (
 from .states import ACTIVE, OF_FILES, State
 
 TABLE = "inventory"
-# 4.2 MB, just below the 4 MiB above which HSDS makes chunks smaller by itself: a chunk costs a data node 20 ms whenever
-# it comes from storage, whatever its size, and a table of fewer chunks is claimed from and read in less time
-CHUNK_ROWS = 1664
+# just below the 4 MiB above which HSDS makes chunks smaller by itself: a chunk costs a data node 20 ms whenever it comes
+# from storage, whatever its size, and a table of fewer chunks is claimed from and read in less time
+CHUNK_ROWS = (4 << 20) // COLUMNS.itemsize
 READ_ROWS = 4 * CHUNK_ROWS
 READERS = 4  # requests under way at once while the whole table is read
 # parts of conditions: no worker has the row, one has it
@@ -206,7 +206,7 @@ class Table:
         """Every row of a source file; blank ones and duplicates are left out."""
         for start, block in self.stream():
             for offset, values in enumerate(block):
-                row = decode(start + offset, values.item(), self._names)
+                row = decode(start + offset, values.item(), self._names, self.domain)
                 if row.state in OF_FILES:
                     yield row
 
@@ -310,7 +310,7 @@ class Table:
 
     def _decode(self, index: int, values: tuple[Any, ...]) -> Row:
         with self._hsds.understood():
-            return decode(index, values, self._names)
+            return decode(index, values, self._names, self.domain)
 
 
 def _file(hsds: Hsds, domain: str, mode: str) -> Any:

@@ -23,6 +23,7 @@ DONE, WAITING = 12, 3  # chunks that are finished, rows that wait in each other 
 @pytest.fixture
 def inventory(world: World) -> Inventory:
     made = world.make_inventory()
+    assert made.chunk_rows == CHUNK_ROWS, "HSDS took the chunks as they were asked for"
     for chunk in range(CHUNKS):
         rows = np.zeros(CHUNK_ROWS, made.dtype)
         rows["filename"] = [f"{chunk}-{row}.h5".encode() for row in range(CHUNK_ROWS)]
