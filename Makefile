@@ -123,6 +123,7 @@ bench: $(READY)
 
 bench-direct: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
+	@test -d $(VENV)/kerchunk || { $(call environment,kerchunk,bench/kerchunk.lock); }
 	@timeout 3000 $(BIN)/python -m bench --direct --write docs
 
 bench-scale: $(READY)
@@ -138,6 +139,7 @@ lock: pyproject.toml
 	@$(LOCK) --group pyproject.toml:hsds-1-0 -o bucket_loader/local/hsds-1.0.2.lock
 	@$(LOCK) --group pyproject.toml:readers -o tests/readers/requirements.lock
 	@$(LOCK) --group pyproject.toml:moto -o tests/moto.lock
+	@$(LOCK) --group pyproject.toml:kerchunk -o bench/kerchunk.lock
 	@$(LOCK) --group pyproject.toml:bench -c requirements.lock -o bench/requirements.lock
 
 # the pictures of the README, from a real run

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -89,6 +92,7 @@ def sections(runs: int, console: Console) -> Iterator[Section]:
     with stage() as made:
         yield _against_hsload(made, runs, console, "Direct against hsload", "")
         yield _against_copy(made, runs, console)
+        yield _against_kerchunk(made, runs, console)
         yield _workers(made, runs, console)
         with proxy_before(made.s3.endpoint) as (proxy, endpoint):
             proxy.delay = staticmethod(lambda method, path: LATENCY)
@@ -161,6 +165,29 @@ def _against_copy(made: Stage, runs: int, console: Console) -> Section:
     row = Row("a file of 105 objects in 1,056 chunks, ingest", "boto3, the bytes alone", "MB/s", goal=0.7)
     text = f"{len(body) / 1e6:,.0f} MB. The whole load, from the claim of its row to its finish."
     return Section("Ingest against a copy", HEAD, [in_turns(row, ours, copy, runs).cells()], text)
+
+
+def _against_kerchunk(made: Stage, runs: int, console: Console) -> Section:
+    """Links against references as Kerchunk makes them: a JSON for each file, in the bucket, with no server."""
+    python = Path(sys.prefix) / "kerchunk" / "bin" / "python"
+    rows = []
+    for number, work in enumerate(work for work in WORKS if not work.alone):
+        console.print(f"Kerchunk: {work.what}")
+        bodies = {f"{place}.h5": work.make(place) for place in range(work.count)}
+        bucket = made.bucket(f"kerchunk-{number}", bodies)
+
+        def ours(bucket: str = bucket, work: Work = work) -> float:
+            return work.count / _load(made, "direct", bucket, work.count, link=True).seconds
+
+        def theirs(bucket: str = bucket, work: Work = work) -> float:
+            argv = [python, Path(__file__).parent / "kerchunk_links.py", bucket, "target", work.count, WORKERS]
+            env = made.s3.env() | {"FSSPEC_S3_ENDPOINT_URL": made.s3.endpoint, "PATH": os.environ["PATH"]}
+            done = subprocess.run([*map(str, argv)], env=env, capture_output=True, text=True, check=True, timeout=300)
+            return work.count / float(done.stdout)
+
+        rows.append(in_turns(Row(f"{work.what}, link", "Kerchunk", "files/s"), ours, theirs, runs).cells())
+    text = "Kerchunk writes a JSON of the chunks' places for each file, and has no server, table or proof to care for."
+    return Section("Links against Kerchunk", HEAD, rows, text)
 
 
 def _workers(made: Stage, runs: int, console: Console) -> Section:
