@@ -51,7 +51,7 @@ environment = $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/$(1) \
 	&& VIRTUAL_ENV=$(VENV)/$(1) $(BIN)/uv pip install --quiet --compile-bytecode -r $(2)
 
 # compiled here: where PYTHONDONTWRITEBYTECODE is set, every hsload would compile its imports anew (a second each)
-$(READY): requirements.lock pyproject.toml $(HSDS_LOCKS) tests/readers/requirements.lock tests/moto.lock
+$(READY): requirements.lock pyproject.toml $(HSDS_LOCKS) tests/readers/requirements.lock tests/moto.lock docs/upstream/h5pyd-1.0.lock
 	@test -n "$(PYTHON)" || { echo "no Python 3.10 to 3.14 with venv found: install one (on Debian: apt install python3-venv), or name it: make setup PYTHON=…" >&2; exit 2; }
 	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
 	@( $(PYTHON) -m venv --clear $(VENV) \
@@ -62,7 +62,8 @@ $(READY): requirements.lock pyproject.toml $(HSDS_LOCKS) tests/readers/requireme
 		&& for version in $(OTHER_HSDS); do \
 			$(call environment,hsds-$$version,bucket_loader/local/hsds-$$version.lock) || exit; \
 		done && $(call environment,readers,tests/readers/requirements.lock) \
-		&& $(call environment,moto,tests/moto.lock) ) || { rm -rf $(VENV); echo "make setup failed; $(VENV) is removed" >&2; exit 1; }
+		&& $(call environment,moto,tests/moto.lock) \
+		&& $(call environment,h5pyd-1.0,docs/upstream/h5pyd-1.0.lock) ) || { rm -rf $(VENV); echo "make setup failed; $(VENV) is removed" >&2; exit 1; }
 	@touch $@
 
 demo: $(READY)
@@ -138,6 +139,7 @@ lock: pyproject.toml
 	@$(LOCK) --group pyproject.toml:hsds-0-8 -o bucket_loader/local/hsds-0.8.4.lock
 	@$(LOCK) --group pyproject.toml:hsds-1-0 -o bucket_loader/local/hsds-1.0.2.lock
 	@$(LOCK) --group pyproject.toml:readers -o tests/readers/requirements.lock
+	@$(LOCK) --group pyproject.toml:h5pyd-1-0 -o docs/upstream/h5pyd-1.0.lock
 	@$(LOCK) --group pyproject.toml:moto -o tests/moto.lock
 	@$(LOCK) --group pyproject.toml:kerchunk -o bench/kerchunk.lock
 	@$(LOCK) --group pyproject.toml:bench -c requirements.lock -o bench/requirements.lock

@@ -37,8 +37,8 @@ from .model import (
 from .states import ACTIVE, OF_FILES, State
 
 TABLE = "inventory"
-# just below the 4 MiB above which HSDS makes chunks smaller by itself: a chunk costs a data node 20 ms whenever it comes
-# from storage, whatever its size, and a table of fewer chunks is claimed from and read in less time
+# just below the 4 MiB above which HSDS makes chunks smaller by itself: a chunk costs a data node 20 ms whenever it
+# comes from storage, whatever its size, and a table of fewer chunks is claimed from and read in less time
 CHUNK_ROWS = (4 << 20) // COLUMNS.itemsize
 READ_ROWS = 4 * CHUNK_ROWS
 READERS = 4  # requests under way at once while the whole table is read

@@ -35,12 +35,18 @@ SEEN = {
     "hsload_without_flush": [(WAITS, "0.9.4")],
     "array_type": [("0.9.4", "0.9.4")],
     "single_member": [("0.9.4", "0.9.4"), ("1.0.2", "1.0.2")],
+    "listens_everywhere": [("0.9.4", "0.9.4")],
+    "newer_python": [("0.9.4", "0.9.4")] if sys.version_info >= (3, 13) else [],
+    "update_where_of_1_0": [("1.0.2", "1.0.2")],
 }
 GONE = {
     "contiguous_link": [("0.9.4", "0.9.4")],
     "many_linked_chunks": [("1.0.2", "1.0.2")],
     "array_type": [("1.0.2", "1.0.2")],
+    "newer_python": [] if sys.version_info >= (3, 13) else [("0.9.4", "0.9.4")],
 }
+# scripts that want another h5pyd have an environment of their own (make setup)
+PYTHONS = {"update_where_of_1_0": Path(sys.prefix) / "h5pyd-1.0" / "bin" / "python"}
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,8 @@ def status(name: str, writer: str, reader: str, store: dict[str, str]) -> tuple[
     env |= {"HS_ENDPOINT": writer, "HS_ENDPOINT_2": reader, "HS_USERNAME": USER, "HS_PASSWORD": PASSWORD}
     env |= store
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    done = subprocess.run(
-        [sys.executable, SCRIPTS / f"{name}.py"], env=env, capture_output=True, text=True, timeout=200
-    )
+    argv = [PYTHONS.get(name, sys.executable), SCRIPTS / f"{name}.py"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=200)
     return done.returncode, done.stdout + done.stderr
 
 
