@@ -28,14 +28,12 @@ def answers(address: str) -> bool:
 
 with tempfile.TemporaryDirectory() as folder:
     env = os.environ | {"DN_PORT": str(port), "ROOT_DIR": folder, "BUCKET_NAME": "bucket", "LOG_LEVEL": "ERROR"}
-    node = "import sys; from hsds import datanode; sys.exit(datanode.main())"
-    arguments = ["--standalone", f"--dn_urls=http://127.0.0.1:{port}", "--node_number=0"]
+    node = [sys.executable, "-c", "import sys; from hsds import datanode; sys.exit(datanode.main())"]
+    node += ["--standalone", f"--dn_urls=http://127.0.0.1:{port}", "--node_number=0"]
     log = Path(folder) / "log"
     with log.open("wb") as said:
         # in another folder HSDS might find a config.yml that is not its own
-        process = subprocess.Popen(
-            [sys.executable, "-c", node, *arguments], env=env, cwd=folder, stdout=said, stderr=said
-        )
+        process = subprocess.Popen(node, env=env, cwd=folder, stdout=said, stderr=said)
     try:
         deadline = time.monotonic() + 60
         while not answers("127.0.0.1") and process.poll() is None and time.monotonic() < deadline:

@@ -37,7 +37,7 @@ SEEN = {
     "single_member": [("0.9.4", "0.9.4"), ("1.0.2", "1.0.2")],
     "listens_everywhere": [("0.9.4", "0.9.4")],
     "newer_python": [("0.9.4", "0.9.4")] if sys.version_info >= (3, 13) else [],
-    "update_where_of_1_0": [("1.0.2", "1.0.2")],
+    "update_where_of_1_0": [("1.0.2", "1.0.2")] if sys.version_info >= (3, 11) else [],
 }
 GONE = {
     "contiguous_link": [("0.9.4", "0.9.4")],
