@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import NamedTuple
 
 from ..config import Config
@@ -40,11 +41,7 @@ def add_options(made: argparse.ArgumentParser) -> None:
 
 
 def watch(options: argparse.Namespace, settings: Config) -> int:
-    """Scan the bucket until told to stop, with `watchdog_sleep_time` between two passes; the exit status.
-
-    With `src_events` it listens to the queue between two scans, which are `full_scan_every` apart. A pass that breaks
-    off, because a server is away or refuses, is said, and a scan made after the pause, which misses nothing.
-    """
+    """Scan the bucket, with `--once` once, else until told to stop; the exit status."""
     metrics = WatcherMetrics(Pulse(settings.stuck_after))
     with (
         Stop(settings.shutdown_grace).on_signals() as stop,
@@ -57,37 +54,18 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
 
         if not process.wait_for(ready, settings, stop, metrics):
             return 0
-        watcher, events, counted, old = opened[0]
-
-        def beside(what: str, step: Callable[[], object], shortest_pause: float) -> None:
-            args = (stop, what, step, shortest_pause)
-            threading.Thread(target=keep_doing, args=args, name=what, daemon=True).start()
-
+        found = opened[0]
         if port is not None:
-            beside("count the inventory", lambda: metrics.counted(backlog.take(counted)), backlog.SHORTEST_PAUSE)
-        if old is not None and not options.once:
-            beside("delete what was replaced", old.delete, leftovers.SHORTEST_PAUSE)
-        next_scan = 0.0
-        while not stop.requested:
-            try:
-                if events is not None and time.monotonic() < next_scan:
-                    _hear(watcher, events, metrics)
-                    continue
-                _scan(watcher, metrics)
-                next_scan = time.monotonic() + settings.full_scan_every
-            except (SourceError, HsdsError, InventoryError) as error:
-                if options.once:
-                    raise
-                metrics.broke_off()
-                event(logging.WARNING, "scan broke off", error=error)
-                next_scan = 0.0
-            if options.once:
-                if old is not None:
-                    old.delete()
-                break
-            if events is None or not next_scan:
-                metrics.alive(rest=settings.watchdog_sleep_time)
-                stop.wait(settings.watchdog_sleep_time)
+            count = partial(_count, found.counted, metrics)
+            _beside(stop, "count the inventory", count, backlog.SHORTEST_PAUSE)
+        if options.once:
+            _scan(found.watcher, metrics)
+            if found.old is not None:
+                found.old.delete()
+            return 0
+        if found.old is not None:
+            _beside(stop, "delete what was replaced", found.old.delete, leftovers.SHORTEST_PAUSE)
+        _keep_in_step(found.watcher, found.events, settings, stop, metrics)
     return 0
 
 
@@ -110,6 +88,31 @@ class _Opened(NamedTuple):
         if settings.tgt_bucket:
             old = Leftovers(inventory.clone(), Target(Source(settings), settings.tgt_bucket), settings.domains)
         return cls(Watcher(source, inventory, settings.domains, metrics), events, inventory.clone(), old)
+
+
+def _keep_in_step(
+    watcher: Watcher, events: Events | None, settings: Config, stop: Stop, metrics: WatcherMetrics
+) -> None:
+    """Scan until told to stop, with `watchdog_sleep_time` between two passes.
+
+    With `events` it listens to the queue between two scans, which are `full_scan_every` apart. A pass that breaks off,
+    because a server is away or refuses, is said, and a scan made after the pause, which misses nothing.
+    """
+    next_scan = 0.0
+    while not stop.requested:
+        try:
+            if events is not None and time.monotonic() < next_scan:
+                _hear(watcher, events, metrics)
+                continue
+            _scan(watcher, metrics)
+            next_scan = time.monotonic() + settings.full_scan_every
+        except (SourceError, HsdsError, InventoryError) as error:
+            metrics.broke_off()
+            event(logging.WARNING, "scan broke off", error=error)
+            next_scan = 0.0
+        if events is None or not next_scan:
+            metrics.alive(rest=settings.watchdog_sleep_time)
+            stop.wait(settings.watchdog_sleep_time)
 
 
 def _scan(watcher: Watcher, metrics: WatcherMetrics) -> None:
@@ -135,6 +138,15 @@ def _hear(watcher: Watcher, events: Events, metrics: WatcherMetrics) -> None:
 def _say(what: str, done: Pass, **fields: object) -> None:
     counts = {name: count or None for name, count in asdict(done).items()}
     event(logging.INFO if done.news else logging.DEBUG, what, **counts | fields)
+
+
+def _count(inventory: Inventory, metrics: WatcherMetrics) -> None:
+    metrics.counted(backlog.take(inventory))
+
+
+def _beside(stop: Stop, what: str, step: Callable[[], object], shortest_pause: float) -> None:
+    args = (stop, what, step, shortest_pause)
+    threading.Thread(target=keep_doing, args=args, name=what, daemon=True).start()
 
 
 def keep_doing(stop: Stop, what: str, step: Callable[[], object], shortest_pause: float) -> None:
