@@ -84,7 +84,8 @@ class LoadJob:
         try:
             return load.run()
         except Refused as again:
-            again.reason = f"{refused.reason}; hsload: {again.reason}"
+            if not again.reason.startswith(refused.reason):
+                again.reason = f"{refused.reason}; hsload: {again.reason}"
             raise
 
 

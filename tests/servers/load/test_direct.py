@@ -231,6 +231,16 @@ def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
     assert sorted(row["loadengine"] for row in world.rows().values()) == ["direct", "hsload"]
 
 
+def test_a_reason_that_both_engines_give_is_said_once(world: World) -> None:
+    world.settings["load_engine"] = "auto"
+    world.put("a.h5", b"no HDF5")
+    world.make_inventory()
+    world.scan()
+    world.ok("loader.py", "--drain")
+    row = world.rows()["a.h5"]
+    assert row["state"] == "load failed" and row["loadreason"].endswith("(file signature not found)")
+
+
 def test_a_root_that_its_domain_shows_is_never_deleted(world: World) -> None:
     """A worker that had lost its row has published over the one that has it."""
     world.put("a.h5", files.GOOD["chunked.h5"])
