@@ -93,6 +93,7 @@ class Config(BaseModel):
     link_files: bool = True
     link_fallback: Literal["ingest", "fail"] = "ingest"
     load_engine: Engine = "auto"
+    publish: Literal["after-load", "after-check"] = "after-load"
     public_read: bool = False  # a copy is not to be more public than its source without a word
     inventory_domain: Text
     hsds_endpoint: Text
@@ -223,6 +224,13 @@ class Config(BaseModel):
     def _direct_knows_its_bucket(cls, value: Engine, info: ValidationInfo) -> Engine:
         if value == "direct" and not info.data.get("tgt_bucket"):
             raise ValueError("writes into tgt_bucket, which is not set: set it, or choose auto")
+        return value
+
+    @field_validator("publish")
+    @classmethod
+    def _hsload_publishes_at_once(cls, value: str, info: ValidationInfo) -> str:
+        if value == "after-check" and info.data.get("load_engine") != "direct":
+            raise ValueError("needs load_engine: direct, since hsload writes where readers look")
         return value
 
     @field_validator("log_level")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from ..children.limits import Budget
@@ -15,8 +16,10 @@ from ..inventory.model import Claim, Outcome
 from ..inventory.states import CHECK, State
 from ..log import timed
 from ..pod.job import ReleaseSlot
+from ..pod.publisher import Publisher
 from ..pod.servers import Servers
 from . import hsdiff
+from .unchecked import Unchecked
 
 # why a row whose comparison found nothing is not verified
 NOT_PROVEN = (
@@ -32,9 +35,9 @@ class CheckJob:
     overlaps_flush = False
 
     def __init__(
-        self, config: Config, servers: Servers, tools: Tools, _inventory: Inventory | None = None
-    ) -> None:  # a check notes nothing in its row
-        self._config, self._servers, self._tools = config, servers, tools
+        self, config: Config, servers: Servers, tools: Tools, inventory: Inventory | None = None
+    ) -> None:  # without an inventory, a domain can be compared
+        self._config, self._servers, self._tools, self._inventory = config, servers, tools, inventory
 
     @staticmethod
     def prepare(config: Config, servers: Servers, inventory: Inventory) -> None:
@@ -47,20 +50,35 @@ class CheckJob:
         row = claim.row
         if row.version != row.loadversion or self._is_replaced(claim):
             return Outcome(State.NEW, 0, "the source changed after it was loaded")
+        publisher = self._publisher(claim, keep_going) if row.newroot else None
+        unchecked = Unchecked.of(publisher) if publisher else None
         lives = self._servers.nodes.lives()
         replaced = Outcome(State.NEW, 0, "the source changed while it was checked")
+        domain = self._config.domains.of(row.filename)
         try:
-            verdict = self.compare(row.filename, self._config.domains.of(row.filename), keep_going)
+            with unchecked.shown() if unchecked else nullcontext(domain) as name:
+                verdict = self.compare(row.filename, name, keep_going)
+                if self._reads_what_it_loads() and not self._servers.nodes.read_from_storage(row.loaddone):
+                    raise Refused(NOT_PROVEN.format(self._servers.pod.endpoint))
         except AttemptFailed as failure:
             cause = self._cause(failure, lives)
             if self._is_replaced(claim):
                 return replaced
+            if unchecked:
+                cause.reason = f"{unchecked.consequence()}: {cause.reason}"
             raise cause from None
         if self._is_replaced(claim):
             return replaced
-        if self._reads_what_it_loads() and not self._servers.nodes.read_from_storage(row.loaddone):
-            raise Refused(NOT_PROVEN.format(self._servers.pod.endpoint))
-        return Outcome(State.VERIFIED, 0, verdict)
+        if unchecked:
+            with timed("publish"):
+                unchecked.publish()
+        return Outcome(State.VERIFIED, 0, verdict, columns=publisher.published_columns() if publisher else {})
+
+    def _publisher(self, claim: Claim, keep_going: KeepGoing) -> Publisher:
+        """Of a row that names a root which its load left to the check."""
+        if self._servers.target is None or self._inventory is None:
+            raise Refused("it was loaded with publish: after-check, and tgt_bucket is not set here")
+        return Publisher(self._config, self._servers, self._servers.target, claim, self._inventory.note, keep_going)
 
     def compare(self, key: str, domain: str, keep_going: KeepGoing) -> str:
         """What the configured methods say of a good copy, and who says it. Raises CalledOff, Refused, Retry.

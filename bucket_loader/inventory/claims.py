@@ -178,13 +178,15 @@ class Inventory(Table):
         if work.prefix == "load":
             values |= {"loadreason": ascii_line(outcome.reason), "loadmode": outcome.mode}
             if self.has_roots:
-                values |= {"loadengine": outcome.engine, **outcome.columns}
+                values["loadengine"] = outcome.engine
             if outcome.source:
                 values |= source_values(outcome.source)
             if outcome.state is State.LOADED:
                 values |= UNCHECKED | {"loadversion": claim.row.version}
         else:
             values["diffresult"] = ascii_line(outcome.reason)
+        if self.has_roots:
+            values |= outcome.columns
         values["notbefore"] = int(now + outcome.wait) if outcome.wait else 0
         if outcome.state is work.ready and work in self._searches:
             self._searches[work].expect(claim.row.index // self.chunk_rows, values["notbefore"])

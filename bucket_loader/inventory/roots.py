@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _DIGITS, _TIME = 16, 8
 MOST = 8  # replaced roots that a row can name
+NEVER = 1 << 40  # `cleanup` of a row whose one root waits for its check
 COLUMN_BYTES = MOST * (_DIGITS + _TIME)
 
 

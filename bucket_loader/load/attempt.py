@@ -12,6 +12,7 @@ from ..hsds import Conflict
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import State
 from ..pod.job import ReleaseSlot
+from ..pod.publisher import folder_there
 from ..pod.servers import Servers
 from ..s3 import SourceObject
 
@@ -49,10 +50,7 @@ class Attempt:
         try:
             self._servers.make_folder_of(self._domain, below=self._config.tgt_folder)
         except Conflict as error:
-            raise self._folder_there() from error
-
-    def _folder_there(self) -> Refused:
-        return Refused(f"there is a folder {self._domain}/ where the domain should be")
+            raise folder_there(self._domain) from error
 
     def _end_if_called_off(self) -> None:
         """Raise CalledOff when the process is to end now, or the row is another's: also before a domain is changed.

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..children.tool import Children
 from ..config import Config
-from ..errors import AttemptFailed, CalledOff, Retry
-from ..hsds import NotFound, Unavailable
+from ..errors import AttemptFailed, Retry
+from ..hsds import Unavailable
 from ..inventory import roots
 from ..inventory.model import Claim, Outcome
-from ..inventory.roots import Replaced
 from ..inventory.states import State
 from ..log import event, timed
 from ..pod.job import ReleaseSlot
+from ..pod.publisher import Note, Publisher
 from ..pod.servers import Servers
 from ..s3 import SourceError
 from ..storage import ids
-from ..storage.target import Domain, IsFolder, Target
+from ..storage.target import Target
 from ..storage.transfers import Traffic
 from . import steps
 from .attempt import Attempt
@@ -34,10 +33,6 @@ from .attempt import Attempt
 VERSIONS = ("0.9.", "1.0.")  # of the cluster's HSDS, whose reading of such domains was tried
 # from the loss of a lease to the last key that its worker may still put
 ABANDONED_SECONDS = 900
-SWITCHES = 20  # of one domain, each of which a reader may undo who asks between its two steps
-
-# writes columns of the claimed row; None when it is another worker's
-Note = Callable[[Claim, dict[str, Any]], "Claim | None"]
 
 
 class DirectLoad(Attempt):
@@ -56,7 +51,8 @@ class DirectLoad(Attempt):
         note: Note,
     ) -> None:
         super().__init__(config, servers, children, claim, release_slot)
-        self._target, self._note = target, note
+        self._target = target
+        self._publisher = Publisher(config, servers, target, claim, note, children.keep_going)
 
     def run(self) -> Outcome:
         source = self._head()
@@ -68,17 +64,19 @@ class DirectLoad(Attempt):
                     written = self._write(root)
             finally:
                 self._release_slot()
-            with timed("publish"):
-                self._publish(root)
+            if published := self._config.publish == "after-load":
+                with timed("publish"):
+                    self._publisher.publish(root, self._again)
         except AttemptFailed as failure:
             raise self._clean_up(failure, root) from None
         link = self._config.link_files and (written["linked"] or not written["copied"])
         traffic = {name: written[name] for name in vars(Traffic())}
         outcome = self._finish(source, "link" if link else "ingest", traffic)
         if outcome.state is State.LOADED:
-            # the root is a domain's now; without others, nobody need look at the row again
-            due = roots.first_due(roots.parse(self._claim.row.oldroots))
-            return replace(outcome, columns={"newroot": "", "cleanup": due})
+            columns = self._publisher.published_columns()
+            if not published:
+                columns = {"newroot": root, "cleanup": columns["cleanup"] or roots.NEVER}
+            return replace(outcome, columns=columns)
         return outcome
 
     # -- roots ---------------------------------------------------------------------------------------------------------
@@ -90,35 +88,14 @@ class DirectLoad(Attempt):
             return row.newroot
         values: dict[str, Any] = {}
         if row.newroot and self._target.root_of(self._domain) != row.newroot:
-            values = self._replaced(row.newroot, ABANDONED_SECONDS)
+            # whose check may have died
+            self._publisher.hide(self._publisher.name_unchecked(row.newroot))
+            values = self._publisher.replaced(row.newroot, ABANDONED_SECONDS)
         new = new_root()
         if row.cleanup:
             new["cleanup"] = min(new["cleanup"], row.cleanup)
-        self._record(new | values)
+        self._publisher.record(new | values)
         return str(new["newroot"])
-
-    def _replaced(self, root: str, seconds: float) -> dict[str, Any]:
-        """The columns that say of a root that it may go in some time.
-
-        Those whose time has come go now; so does the oldest where the row cannot name one more: it was replaced so many
-        times within the grace that only a reader who never looked again can have it.
-        """
-        row, now = self._claim.row, time.time()
-        known = [one for one in roots.parse(row.oldroots) if one.root != root]
-        for one in sorted(known, key=lambda one: one.due)[: max(0, len(known) + 1 - roots.MOST)]:
-            if one.due > now:
-                event(logging.WARNING, "replaced too often: an old version goes early", due=one.due - now)
-            self._target.delete_root(one.root)
-            known.remove(one)
-        kept = [*known, Replaced(root, int(now + seconds))]
-        size = sum(self._target.size_of(one.root) for one in kept)
-        return {"oldroots": roots.join(kept), "oldbytes": size, "cleanup": roots.first_due(kept)}
-
-    def _record(self, values: dict[str, Any]) -> None:
-        claim = self._note(self._claim, values)
-        if claim is None:
-            raise CalledOff
-        self._claim = claim
 
     # -- write ---------------------------------------------------------------------------------------------------------
 
@@ -129,46 +106,6 @@ class DirectLoad(Attempt):
         if self._config.link_files and written["copied_why"]:
             event(logging.INFO, "not all is linked", copied=written["copied"], reason=written["copied_why"])
         return written
-
-    # -- publish -------------------------------------------------------------------------------------------------------
-
-    def _publish(self, root: str) -> None:
-        """Make the root the domain's, and return when readers find it."""
-        folder = self._domain.rpartition("/")[0]
-        owner, public = self._config.hs_username or "", self._config.public_read
-        domain = Domain.of(root, owner, self._target.acls_of(folder), public)
-        try:
-            old = self._target.root_to_replace(self._domain)
-        except IsFolder:
-            raise self._folder_there() from None
-        if old is None and not self._again and self._servers.shows_target:
-            # HSDS looks for a domain that it never had: to ask it, too, was a fifth of the CPU of a small file
-            self._end_if_called_off()
-            self._target.publish(self._domain, domain)
-            return
-        if old is not None:
-            self._record(self._replaced(old, self._config.replaced_grace))
-        self._switch(domain, cached=old is not None)
-
-    def _switch(self, domain: Domain, cached: bool) -> None:
-        """Publish until the cluster's HSDS shows it, which may have another version in its caches."""
-        cluster, shown = self._servers.cluster, None
-        for _ in range(SWITCHES):
-            self._end_if_called_off()
-            if cached:
-                self._forget_old()
-            self._target.publish(self._domain, domain)
-            shown = cluster.root_of(self._domain)
-            if shown == ids.root_id(domain.root):
-                self._servers.shows_target = True
-                return
-            cached = True  # although it may not be in the bucket
-        raise Unavailable(f"HSDS at {cluster.endpoint} shows {shown or 'nothing'} where {self._domain} was published")
-
-    def _forget_old(self) -> None:
-        """Take the domain out of the cluster's HSDS and its caches; its objects stay, for those who read them."""
-        with suppress(NotFound):
-            self._servers.cluster.forget_domain(self._domain)
 
     # -- after a failure -----------------------------------------------------------------------------------------------
 
@@ -181,7 +118,7 @@ class DirectLoad(Attempt):
         if self._target.root_of(self._domain) != root:
             try:
                 self._target.delete_root(root)
-                self._record({"newroot": ""})
+                self._publisher.record({"newroot": ""})
             except SourceError as error:
                 event(logging.WARNING, "a failed load left a part", error=error, root=root)
         if isinstance(failure, Retry) or failure.limited:
