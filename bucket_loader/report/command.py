@@ -31,7 +31,7 @@ examples:
   %(prog)s --json | jq .         one object per line, every column
   %(prog)s --csv > rows.csv      for a spreadsheet
   %(prog)s --html report.html    charts and a table to search
-  %(prog)s --summary --inventory /home/me/a.h5 --inventory /home/me/b.h5
+  %(prog)s --inventory /me/a.h5 --inventory /me/b.h5
 
 With --watch, the exit status is 1 when all is done and some files failed.
 """
