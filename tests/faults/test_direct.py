@@ -84,6 +84,49 @@ def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World
     print(f"{kills} kills, {len(named)} roots left behind and deleted, {deleted.keys} keys")
 
 
+@pytest.mark.timeout(900)
+def test_what_waits_for_its_check_is_published_whole_whoever_is_killed(world: World) -> None:
+    """Two versions of each file, while loaders and differs are killed at any moment."""
+    before, count = keys(world), 8
+    inventory = world.make_inventory()
+    chance, kills = random.Random(5), 0
+    world.settings |= {"publish": "after-check", "max_attempts": 100, "workers": 2, "link_files": False}
+    for version in (1, 2):
+        for number in range(count):
+            world.put(f"{number:03d}.h5", body(version))
+        world.ok("watcher.py", "--once")
+        while inventory.counts()[State.VERIFIED] < count:
+            with world.running("loader.py", "--drain") as loader, world.running("differ.py", "--drain") as differ:
+                patience = time.monotonic() + 4 + chance.random() * 8
+                while (loader.poll() is None or differ.poll() is None) and time.monotonic() < patience:
+                    time.sleep(0.05)
+                for process in (loader, differ):
+                    if process.poll() is None:
+                        os.kill(process.pid, signal.SIGKILL)
+                        kills += 1
+            assert kills < 200, "no progress"
+            shown = {number_of(world, row.filename) for row in inventory.rows()}
+            assert shown <= {version - 1 or None, version}
+    config = world.config()
+    Leftovers(open_inventory(config), Target(Source(config), "target"), config.domains).delete(now=time.time() + 10_000)
+    live = [world.cluster.root_of(world.folder + row.filename) for row in inventory.rows()]
+    prefixes = tuple(ids.prefix(ids.digits_of(root)) for root in live if root)
+    mine = {key for key in keys(world) - before if not inventory_key(world, key)}
+    assert len(prefixes) == count and [key for key in mine if not key.startswith(prefixes)] == []
+    names = world.servers.s3.client().list_objects_v2(Bucket="target", Prefix=world.folder.lstrip("/"))["Contents"]
+    assert not [entry["Key"] for entry in names if "unchecked" in entry["Key"]]
+    print(f"{kills} kills")
+
+
+def number_of(world: World, key: str) -> int | None:
+    """The number that a reader finds; None where there is no domain."""
+    if not world.cluster.exists(world.folder + key):
+        return None
+    about = {"endpoint": world.servers.cluster.endpoint, "username": USER, "password": PASSWORD, "use_cache": False}
+    with h5pyd.File(world.folder + key, "r", **about) as domain:
+        return int(domain.attrs["number"])
+
+
 def inventory_key(world: World, key: str) -> bool:
     root = world.cluster.root_of(world.inventory_domain)
     return bool(root) and key.startswith(ids.prefix(ids.digits_of(str(root))))
