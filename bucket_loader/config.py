@@ -1,4 +1,4 @@
-"""Settings: what they are, and where they come from.
+"""Settings: what they are, and which of several places wins.
 
 Strongest first: `--key=value`, the environment (the key in upper case; `KEY_FILE` names a file that holds the value),
 `override.yml`, `config.yml`. The two files are looked for in `--config-dir`, else in `CONFIG_DIR`, else in the working
@@ -14,11 +14,9 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import shtab
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -31,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 
+from . import layers
 from .domains import Domains
 from .errors import OperatorError
 
@@ -314,16 +313,17 @@ def load(options: argparse.Namespace, env: Mapping[str, str] | None = None) -> C
     """
     env = os.environ if env is None else env
     problems: list[str] = []
-    layers = [
-        *_file_layers(options.config_dir, env, problems),
-        ("the environment", _from_env(env, problems)),
-        ("the command line", _from_options(options)),
+    names = (*KEYS, *ALIASES)
+    found = [
+        *layers.of_files(options.config_dir, env, problems),
+        ("the environment", layers.of_environment(names, env, problems)),
+        ("the command line", layers.of_options(names, options)),
     ]
     if problems:
         raise _refused(problems)  # what stands in a file that cannot be read is not missing
     values: dict[str, object] = {}
     origin: dict[str, str] = {}
-    for name, layer in layers:
+    for name, layer in found:
         for key, value in layer.items():
             key = ALIASES.get(key, key)
             if key not in KEYS:
@@ -373,78 +373,6 @@ def _describe(key: str, kind: str, message: str, value: object, origin: str | No
 def _nearest(key: str) -> str:
     near = difflib.get_close_matches(key, [*KEYS, *ALIASES], n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _file_layers(
-    config_dir: str | None, env: Mapping[str, str], problems: list[str]
-) -> list[tuple[str, dict[str, object]]]:
-    chosen = config_dir or env.get("CONFIG_DIR")
-    folders = [Path(chosen)] if chosen else [Path(), Path("/config")]
-    folder = next((folder for folder in folders if (folder / "config.yml").is_file()), None)
-    if folder is None:
-        if chosen:
-            problems.append(f"there is no config.yml in {chosen}")
-        return []
-    layers = []
-    for path in (folder / "config.yml", folder / "override.yml"):
-        if path.is_file():
-            layers.append((str(path), _read_yaml(path, problems)))
-    return layers
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML that says a key twice says nothing: PyYAML takes the last one without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                where = f"line {line}, and before it in line {lines[key.value]}"
-                raise yaml.YAMLError(f"{key.value} is there twice: {where}; keep one")
-            lines[key.value] = line
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path, problems: list[str]) -> dict[str, object]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path} cannot be read: {error}")
-        return {}
-    except yaml.YAMLError as error:
-        said = str(error)
-        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-            # what it is and where; not its parser's state
-            said = f"{error.problem} in line {error.problem_mark.line + 1}"
-        problems.append(f"{path} is not YAML: {' '.join(said.split())}")
-        return {}
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        problems.append(f"{path} must hold lines of the form key: value")
-        return {}
-    return {str(key): value for key, value in content.items()}
-
-
-def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key in (*KEYS, *ALIASES):
-        name = key.upper()
-        if env.get(f"{name}_FILE"):
-            path = Path(env[f"{name}_FILE"])
-            try:
-                found[key] = path.read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(f"{name}_FILE: {path} cannot be read: {error}")
-        elif env.get(name):
-            found[key] = env[name]
-    return found
-
-
-def _from_options(options: argparse.Namespace) -> dict[str, object]:
-    given: dict[str, Any] = {key: getattr(options, f"set_{key}", None) for key in (*KEYS, *ALIASES)}
-    return {key: value for key, value in given.items() if value is not None}
 
 
 def from_arguments(arguments: Sequence[str]) -> Config:
