@@ -214,6 +214,35 @@ def test_the_direct_engine_knows_its_bucket(tmp_path: Path) -> None:
     assert "load_engine: 'direct' (in " in told and "writes into tgt_bucket, which is not set" in told
 
 
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("https://sqs.eu-west-1.amazonaws.com/123/news", "https://sqs.eu-west-1.amazonaws.com/123/news"),
+        ("sqs://sqs.eu-west-1.amazonaws.com/123/news", "https://sqs.eu-west-1.amazonaws.com/123/news"),
+        ("http://elastic-mq:9324/000/news", "http://elastic-mq:9324/000/news"),
+        ("null", None),
+    ],
+)
+def test_the_queue_of_events(tmp_path: Path, said: str, taken: str | None) -> None:
+    assert read(tmp_path, GOOD + f"src_events: {said}\n").src_events == taken
+
+
+@pytest.mark.parametrize(
+    "said", ["news", "sqs://news", "ftp://a/b", "https://key:secret@host/queue", "arn:aws:sqs:a:1:n"]
+)
+def test_what_is_no_queue(tmp_path: Path, said: str) -> None:
+    told = problems(tmp_path, GOOD + f"src_events: {said}\n")
+    assert "src_events: " in told and "is not the URL of a queue, like https://sqs." in told
+    assert "secret" not in told.replace("(a secret)", "")
+
+
+def test_a_publication_after_the_check_is_the_direct_engines(tmp_path: Path) -> None:
+    direct = "load_engine: direct\ntgt_bucket: b\n"
+    assert read(tmp_path, GOOD + direct + "publish: after-check\n").publish == "after-check"
+    assert "publish: 'after-check' (in " in problems(tmp_path, GOOD + "publish: after-check\n")
+    assert "publish: 'later' (in " in problems(tmp_path, GOOD + direct + "publish: later\n")
+
+
 @pytest.mark.parametrize("value", ["null", "0", '""'])
 def test_no_port_is_no_endpoint(tmp_path: Path, value: str) -> None:
     assert read(tmp_path, GOOD + f"metrics_port: {value}\n").metrics_port is None
