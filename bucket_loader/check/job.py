@@ -50,7 +50,7 @@ class CheckJob:
         row = claim.row
         if row.version != row.loadversion or self._is_replaced(claim):
             return Outcome(State.NEW, 0, "the source changed after it was loaded")
-        publisher = self._publisher(claim, keep_going) if row.newroot else None
+        publisher = self._publisher(claim, keep_going) if row.unpublished else None
         unchecked = Unchecked.of(publisher) if publisher else None
         lives = self._servers.nodes.lives()
         replaced = Outcome(State.NEW, 0, "the source changed while it was checked")

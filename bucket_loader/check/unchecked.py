@@ -15,12 +15,12 @@ class Unchecked:
     """The root that a row names, which no domain of a reader has."""
 
     def __init__(self, publisher: Publisher) -> None:
-        self._publisher, self._root = publisher, publisher.row.newroot
+        self._publisher, self._root = publisher, publisher.row.unpublished
 
     @classmethod
     def of(cls, publisher: Publisher) -> Unchecked | None:
         """None where it is published: by a check that died before it wrote that down."""
-        published = publisher.target.root_of(publisher.domain) == publisher.row.newroot
+        published = publisher.target.root_of(publisher.domain) == publisher.row.unpublished
         return None if published else cls(publisher)
 
     @contextmanager

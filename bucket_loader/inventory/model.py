@@ -124,6 +124,15 @@ class Row:
     inventory: str = ""  # the domain of its table: a report shows rows of several; no column
 
     @property
+    def unpublished(self) -> str:
+        """The root that a load has left to the check (`publish: after-check`), also one that failed it; else "".
+
+        A row that waits to be loaded, or was loaded by hsload, may name one that was given up.
+        """
+        waits = self.state in (State.LOADED, State.CHECKING, State.CHECK_FAILED) and self.loadengine == "direct"
+        return self.newroot if waits else ""
+
+    @property
     def source(self) -> SourceObject:
         return SourceObject(self.filename, self.size, self.etag, self.modified)
 

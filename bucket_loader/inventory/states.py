@@ -37,8 +37,6 @@ class State(IntEnum):
 ACTIVE = frozenset({State.LOADING, State.CHECKING})
 # rows that stand for a source file: neither blank nor a further row of a key
 OF_FILES = frozenset(State) - {State.BLANK, State.DUPLICATE}
-# a root that a row of them names waits for a check, or failed it, and is nobody's domain (`publish: after-check`)
-UNPUBLISHED = frozenset({State.LOADED, State.CHECK_FAILED})
 FINISHED = frozenset({State.VERIFIED, State.LOAD_FAILED, State.CHECK_FAILED})
 
 # what the holder of a claim may make of its row

@@ -17,7 +17,7 @@ from ..inventory import roots
 from ..inventory.claims import Inventory
 from ..inventory.model import Row
 from ..inventory.roots import Replaced
-from ..inventory.states import ACTIVE, UNPUBLISHED, State
+from ..inventory.states import ACTIVE, State
 from ..log import event
 from ..storage.target import Target
 
@@ -56,8 +56,7 @@ class Leftovers:
         live = self._target.root_of(self._domains.of(row.filename))
         named = roots.parse(row.oldroots)
         # one that a load was writing, which ended without a word; but not one that waits for its check
-        waiting = row.newroot if row.state in UNPUBLISHED else ""
-        named += [Replaced(row.newroot, row.cleanup)] if row.newroot and not waiting else []
+        named += [Replaced(row.newroot, row.cleanup)] if row.newroot and not row.unpublished else []
         kept = [one for one in named if one.due > now and one.root != live]
         for one in named:
             if one not in kept and one.root != live:
@@ -65,10 +64,10 @@ class Leftovers:
                 deleted.roots, deleted.keys = deleted.roots + 1, deleted.keys + keys
                 event(logging.INFO, "deleted what was replaced", key=row.filename, row=row.index, keys=keys)
         values = {
-            "newroot": waiting,
+            "newroot": row.unpublished,
             "oldroots": roots.join(kept),
             "oldbytes": sum(self._target.size_of(one.root) for one in kept),
-            "cleanup": roots.first_due(kept) or (roots.NEVER if waiting else 0),
+            "cleanup": roots.first_due(kept) or (roots.NEVER if row.unpublished else 0),
         }
         forgotten = self._inventory.forget_roots(row, values)
         if forgotten and any(one.root == live for one in roots.parse(row.oldroots)):

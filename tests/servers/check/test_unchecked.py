@@ -173,6 +173,22 @@ def test_one_that_was_published_before_its_differ_died(world: World, inventory: 
     assert number(world) == 1
 
 
+def test_a_root_that_was_given_up_is_not_taken_for_one_that_waits(world: World, inventory: Inventory) -> None:
+    put(world, 1)
+    world.ok("loader.py", "--drain")
+    given_up = inventory.row(0).newroot
+    world.ok("reset_inventory.py", f"--key={KEY}", "--yes")
+    put(world, 2)
+    world.settings |= {"load_engine": "hsload", "publish": "after-load"}
+    world.ok("loader.py", "--drain")
+    assert inventory.row(0).newroot == given_up
+    world.ok("differ.py", "--drain")
+    assert inventory.row(0).state is State.VERIFIED and number(world) == 2
+    clean(world, after=1e14)
+    assert not keys_under(world, given_up) and inventory.row(0).newroot == ""
+    assert number(world) == 2 and names(world) == [KEY]
+
+
 def test_hsload_publishes_at_once_and_is_refused(world: World) -> None:
     for engine in ("auto", "hsload"):
         done = world.run("loader.py", "--publish=after-check", f"--load_engine={engine}", "--tgt_bucket=target")
