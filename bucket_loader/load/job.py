@@ -10,8 +10,9 @@ from typing import Any
 from ..children.limits import Budget
 from ..children.tool import Children, KeepGoing, Tools
 from ..config import Config
-from ..errors import AttemptFailed, Refused, Retry
+from ..errors import AttemptFailed, CalledOff, Refused, Retry
 from ..hsds import HsdsError, LoginRefused, NotFound, Unavailable
+from ..inventory import roots
 from ..inventory.claims import Inventory
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import LOAD
@@ -65,8 +66,10 @@ class LoadJob:
     def _load(self, children: Children, claim: Claim, release_slot: ReleaseSlot) -> Outcome:
         """By the engine of the settings; `auto`: by hsload where the direct one cannot."""
         config, servers = self._config, self._servers
-        about = (config, servers, children, claim)
         problem = _not_direct(config, servers, self._inventory)
+        if problem and claim.row.cleanup == roots.NEVER:
+            claim = self._give_up_unpublished(claim)
+        about = (config, servers, children, claim)
         if not problem and servers.target is not None:
             # by hsload, the slot is needed longer
             release = release_slot if config.load_engine == "direct" else _nothing
@@ -78,6 +81,13 @@ class LoadJob:
                 event(logging.INFO, "load goes on", engine="hsload", reason=refused.reason)
                 return self._second_try(_Load(*about, release_slot), refused)
         return _Load(*about, release_slot).run()
+
+    def _give_up_unpublished(self, claim: Claim) -> Claim:
+        """Leave a root that waited for its check, under other settings, to the watcher; the claim with that."""
+        noted = self._inventory.note(claim, {"cleanup": int(time.time() + direct.ABANDONED_SECONDS)})
+        if noted is None:
+            raise CalledOff
+        return noted
 
     def _second_try(self, load: _Load, refused: Refused) -> Outcome:
         """What hsload makes of a file that the direct engine refused. Raises both reasons where it refuses it, too."""
