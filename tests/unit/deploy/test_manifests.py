@@ -25,6 +25,7 @@ from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS
 from .manifests import (
     AWS_KEYS,
     AWS_SECRET,
+    DOCUMENTS,
     HSDS_CONFIGS,
     LOADER_CONFIG,
     LOADER_SECRET,
@@ -110,6 +111,31 @@ def test_every_container_has_requests_and_limits(role: str) -> None:
         assert set(resources["requests"]) == set(resources["limits"]) == {"cpu", "memory", "ephemeral-storage"}
         for name in ("memory", "ephemeral-storage"):
             assert size(resources["requests"][name]) <= size(resources["limits"][name])
+
+
+def test_a_loader_asks_for_the_cpu_that_the_documents_say() -> None:
+    asked = [item["resources"]["requests"]["cpu"] for item in containers("load").values()]
+    total = sum(float(cpu[:-1]) / 1000 if str(cpu).endswith("m") else float(cpu) for cpu in asked)
+    said = [
+        (path.name, number)
+        for path in DOCUMENTS
+        for number in re.findall(r"loader[^.\n|]{0,40} keeps (?:about )?([\d.]+) cpu busy", path.read_text())
+    ]
+    assert {number for _, number in said} == {f"{total:g}"} and len(said) == 2
+
+
+def test_after_a_change_of_a_secret_all_pods_are_restarted() -> None:
+    restarts = [
+        (path.name, line)
+        for path in DOCUMENTS
+        for line in path.read_text().splitlines()
+        if "kubectl rollout restart" in line
+        and "hsds-bucket-watch" not in line  # of another bucket, the watcher's alone
+    ]
+    assert len(restarts) >= 3
+    assert all(
+        "rollout restart deployment -l app.kubernetes.io/name=hsds-bucket-loader" in line for _, line in restarts
+    )
 
 
 @pytest.mark.parametrize("role", ["load", "diff"])
