@@ -97,7 +97,8 @@ def test_what_waits_for_its_check_is_published_whole_whoever_is_killed(world: Wo
         world.ok("watcher.py", "--once")
         while inventory.counts()[State.VERIFIED] < count:
             with world.running("loader.py", "--drain") as loader, world.running("differ.py", "--drain") as differ:
-                patience = time.monotonic() + 4 + chance.random() * 8
+                # longer and longer: on a slow machine they take many seconds to begin
+                patience = time.monotonic() + 4 + kills / 4 + chance.random() * 8
                 while (loader.poll() is None or differ.poll() is None) and time.monotonic() < patience:
                     time.sleep(0.05)
                 for process in (loader, differ):

@@ -105,8 +105,8 @@ def test_a_long_load_says_how_far_it_is(world: World, tmp_path: Path) -> None:
     world.scan()
     seen, shown = set[str](), ""
     with s3_proxy(world) as (store, gateway):
-        store.delay = staticmethod(lambda method, path: 0.1 if method == "PUT" else 0.0)
-        env = {"LEASE_TIME": "4", "S3_CONCURRENCY": "4", "AWS_S3_GATEWAY": gateway, "LOG_LEVEL": "DEBUG"}
+        store.delay = staticmethod(lambda method, path: 0.15 if method == "PUT" else 0.0)
+        env = {"LEASE_TIME": "12", "S3_CONCURRENCY": "4", "AWS_S3_GATEWAY": gateway, "LOG_LEVEL": "DEBUG"}
         with world.running("loader.py", "--once", "--link_files=false", env=env) as loader:
             deadline = time.monotonic() + 100
             while loader.poll() is None:
