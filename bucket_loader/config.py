@@ -365,7 +365,8 @@ def _describe(key: str, kind: str, message: str, value: object, origin: str | No
         "literal_error": message.replace("Input should be", "must be"),
     }.get(kind, message[:1].lower() + message[1:])
     # an address may hold a login, or a token in its query
-    secret = key in _SECRETS or "@" in str(value) or (key in _ADDRESSES and set("?#") & set(str(value)))
+    is_address = key in (*_ADDRESSES, "src_events")
+    secret = key in _SECRETS or "@" in str(value) or (is_address and set("?#") & set(str(value)))
     shown = "(a secret)" if secret else repr(value)
     return f"{key}: {shown} (in {origin}) {message}"
 

@@ -228,7 +228,15 @@ def test_the_queue_of_events(tmp_path: Path, said: str, taken: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    "said", ["news", "sqs://news", "ftp://a/b", "https://key:secret@host/queue", "arn:aws:sqs:a:1:n"]
+    "said",
+    [
+        "news",
+        "sqs://news",
+        "ftp://a/b",
+        "https://key:secret@host/queue",
+        "https://host/queue?token=secret",
+        "arn:aws:sqs:a:1:n",
+    ],
 )
 def test_what_is_no_queue(tmp_path: Path, said: str) -> None:
     told = problems(tmp_path, GOOD + f"src_events: {said}\n")
