@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from typing import NamedTuple
 
 from ..config import Config
@@ -56,8 +55,12 @@ def watch(options: argparse.Namespace, settings: Config) -> int:
             return 0
         found = opened[0]
         if port is not None:
-            count = partial(_count, found.counted, metrics)
-            _beside(stop, "count the inventory", count, backlog.SHORTEST_PAUSE)
+            _beside(
+                stop,
+                "count the inventory",
+                lambda: metrics.counted(backlog.take(found.counted)),
+                backlog.SHORTEST_PAUSE,
+            )
         if options.once:
             _scan(found.watcher, metrics)
             if found.old is not None:
@@ -138,10 +141,6 @@ def _hear(watcher: Watcher, events: Events, metrics: WatcherMetrics) -> None:
 def _say(what: str, done: Pass, **fields: object) -> None:
     counts = {name: count or None for name, count in asdict(done).items()}
     event(logging.INFO if done.news else logging.DEBUG, what, **counts | fields)
-
-
-def _count(inventory: Inventory, metrics: WatcherMetrics) -> None:
-    metrics.counted(backlog.take(inventory))
 
 
 def _beside(stop: Stop, what: str, step: Callable[[], object], shortest_pause: float) -> None:

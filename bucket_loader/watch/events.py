@@ -11,7 +11,6 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -22,6 +21,7 @@ from cachetools import TTLCache
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ..log import event, printable
+from ..prefetch import in_order
 from ..s3 import Source, SourceError, SourceObject, SourceUnavailable
 
 WAIT_SECONDS = 5  # that the queue holds back its answer while it has nothing to say
@@ -168,8 +168,7 @@ class Events:
     def objects(self, heard: Heard) -> tuple[list[SourceObject], list[str]]:
         """What the bucket has of these keys now, and which of them it has not. Raises SourceError."""
         keys = sorted(heard.keys)
-        with ThreadPoolExecutor(_HEADS) as pool:
-            found = list(pool.map(self._source.head, keys))
+        found = list(in_order(keys, [self._source.head] * _HEADS))
         return [one for one in found if one], [key for key, one in zip(keys, found, strict=True) if one is None]
 
     def acknowledge(self, heard: Heard) -> None:

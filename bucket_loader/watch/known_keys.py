@@ -110,8 +110,8 @@ class KnownKeys:
         self._last_pages, self._pages = self._pages, {}
 
     def forget_pages(self) -> None:
-        """Something was changed by other news than a listing: the next one is compared whole."""
-        self._pages = {}
+        """Other news than a listing changes something: the next one is compared whole."""
+        self._last_pages, self._pages = {}, {}
 
     def compare(self, page: Sequence[SourceObject]) -> tuple[list[int], list[tuple[int, int, int]]]:
         """Look up a page of a listing, and note what was seen.

@@ -85,12 +85,12 @@ class Watcher:
         """
         done = Pass(listed=len(there))
         self._read_table(done)
+        self._known.forget_pages()
         self._add(self._take(there, done), done)
         rows = self._known.find(digests_of(gone))
         for row in rows[rows >= 0].tolist():
             if not self._known.vanished[row]:
                 self._flag(row, self._inventory.row(row).filename, done)
-        self._known.forget_pages()
         self._flush()
         return done
 

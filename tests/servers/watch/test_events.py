@@ -239,6 +239,19 @@ def test_a_change_back_that_no_event_told_is_found_by_the_next_scan(world: World
         assert watching.watcher.scan().changed == 1, "the page is as it was a scan ago, and the row is not"
 
 
+def test_a_change_back_that_an_event_told_is_no_page_of_an_earlier_scan(world: World, store: Store) -> None:
+    world.make_inventory()
+    store.put("a.h5", b"old")
+    watching = Watching(world, store)
+    for _ in range(2):  # a page is remembered when it had no news, and known to the scan after that
+        watching.watcher.scan()
+    first = watching.source.head("a.h5")
+    assert first is not None
+    store.put("a.h5", b"newer")
+    assert watching.hear().changed == 1
+    assert watching.watcher.hear([first], []).changed == 1
+
+
 def test_a_watcher_listens_and_scans_where_the_queue_is_away(world: World, store: Store) -> None:
     world.make_inventory()
     env = {
