@@ -149,23 +149,16 @@ class Source:
 
     def _failure(self, error: Exception, bucket: str = "") -> SourceError:
         where = f"bucket {bucket or self.bucket} at {self._config.aws_s3_gateway or 'AWS'}"
-        if isinstance(error, botocore.exceptions.ClientError):
-            code = str(error.response.get("Error", {}).get("Code", "?"))
-            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+        def refusal(code: str, status: int) -> SourceError:
             if code == "NoSuchBucket" or (code in _GONE and status == 404):
                 name = "tgt_bucket" if bucket else "src_bucket"
                 return SourceError(f"there is no {where}: check {name} and aws_s3_gateway")
             if code in _REFUSED or status in (401, 403):
                 return SourceError(f"{where} refuses these credentials ({code}): check the AWS keys or the role")
-            if status >= 500 or status == 429 or code in ("SlowDown", "Throttling", "RequestTimeout"):
-                return SourceUnavailable(f"{where} answers {status} {code}")
             return SourceError(f"{where} refuses: {code}")
-        if isinstance(error, botocore.exceptions.NoCredentialsError | botocore.exceptions.PartialCredentialsError):
-            return SourceError(
-                f"no credentials for {where}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give the pod a role, "
-                "or set aws_s3_no_sign_request for a public bucket"
-            )
-        return SourceUnavailable(f"{where} does not answer: {' '.join(str(error).split())[:200]}")
+
+        return failure(error, where, refusal)
 
     def child_env(self, whole_file: bool) -> dict[str, str]:
         """Environment variables with which hsload and hsdiff read this bucket; `whole_file`: the data, too.
@@ -217,6 +210,22 @@ def _timestamp(text: str) -> datetime:
 def _etag(text: str) -> str:
     """An ETag without its quotes; 64 characters are more than any store uses, and what a row keeps."""
     return text.strip('"')[:64]
+
+
+def failure(error: Exception, where: str, refusal: Callable[[str, int], SourceError]) -> SourceError:
+    """What an error of botocore says of `where`; `refusal` makes that of a code and a status that do not pass."""
+    if isinstance(error, botocore.exceptions.ClientError):
+        code = str(error.response.get("Error", {}).get("Code", "?"))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if status >= 500 or status == 429 or code in ("SlowDown", "Throttling", "RequestTimeout"):
+            return SourceUnavailable(f"{where} answers {status} {code}")
+        return refusal(code, status)
+    if isinstance(error, botocore.exceptions.NoCredentialsError | botocore.exceptions.PartialCredentialsError):
+        return SourceError(
+            f"no credentials for {where}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give the pod a role, "
+            "or set aws_s3_no_sign_request for a public bucket"
+        )
+    return SourceUnavailable(f"{where} does not answer: {' '.join(str(error).split())[:200]}")
 
 
 def open_source(settings: Config) -> Source:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ..log import event, printable
 from ..prefetch import in_order
-from ..s3 import Source, SourceError, SourceObject, SourceUnavailable
+from ..s3 import Source, SourceError, SourceObject, failure
 
 WAIT_SECONDS = 5  # that the queue holds back its answer while it has nothing to say
 BATCH_MESSAGES = 1000  # whose keys are looked up and appended together
@@ -183,18 +183,15 @@ class Events:
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
+        where = f"the queue {self.address}"
         try:
             yield
-        except botocore.exceptions.ClientError as error:
-            said = error.response.get("Error", {})
-            status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-            if status >= 500 or status == 429:
-                raise SourceUnavailable(f"the queue {self.address} answers {status} {said.get('Code')}") from error
-            raise SourceError(
-                f"the queue {self.address} refuses ({said.get('Code')}): check src_events, and that the AWS keys or "
-                "the role may receive and delete its messages"
-            ) from error
-        except botocore.exceptions.BotoCoreError as error:
-            raise SourceUnavailable(
-                f"the queue {self.address} does not answer: {' '.join(str(error).split())[:200]}"
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise failure(
+                error,
+                where,
+                lambda code, _: SourceError(
+                    f"{where} refuses ({code}): check src_events, and that the AWS keys or the role may receive and "
+                    "delete its messages"
+                ),
             ) from error
