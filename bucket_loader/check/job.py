@@ -72,7 +72,7 @@ class CheckJob:
         if unchecked:
             with timed("publish"):
                 unchecked.publish()
-        return Outcome(State.VERIFIED, 0, verdict, columns=publisher.published_columns() if publisher else {})
+        return Outcome(State.VERIFIED, 0, verdict, columns=publisher.columns() if publisher else {})
 
     def _publisher(self, claim: Claim, keep_going: KeepGoing) -> Publisher:
         """Of a row that names a root which its load left to the check."""

@@ -39,6 +39,6 @@ def join(replaced: Iterable[Replaced]) -> str:
     return column
 
 
-def first_due(replaced: Iterable[Replaced]) -> int:
-    """When the first of them may be deleted; 0 where there is none: the column `cleanup`."""
-    return min((one.due for one in replaced), default=0)
+def first_due(replaced: Iterable[Replaced], waiting: str = "") -> int:
+    """The column `cleanup`: when the first of them may be deleted; else NEVER where a root is `waiting`, or 0."""
+    return min((one.due for one in replaced), default=NEVER if waiting else 0)

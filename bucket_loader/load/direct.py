@@ -16,7 +16,6 @@ from ..children.tool import Children
 from ..config import Config
 from ..errors import AttemptFailed, Retry
 from ..hsds import Unavailable
-from ..inventory import roots
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import State
 from ..log import event, timed
@@ -73,10 +72,7 @@ class DirectLoad(Attempt):
         traffic = {name: written[name] for name in vars(Traffic())}
         outcome = self._finish(source, "link" if link else "ingest", traffic)
         if outcome.state is State.LOADED:
-            columns = self._publisher.published_columns()
-            if not published:
-                columns = {"newroot": root, "cleanup": columns["cleanup"] or roots.NEVER}
-            return replace(outcome, columns=columns)
+            return replace(outcome, columns=self._publisher.columns("" if published else root))
         return outcome
 
     # -- roots ---------------------------------------------------------------------------------------------------------

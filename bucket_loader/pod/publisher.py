@@ -113,9 +113,9 @@ class Publisher:
         with suppress(NotFound):
             self._servers.cluster.forget_domain(domain)
 
-    def published_columns(self) -> dict[str, Any]:
-        """The columns of a row whose root is a domain's now."""
-        return {"newroot": "", "cleanup": roots.first_due(roots.parse(self.row.oldroots))}
+    def columns(self, waiting: str = "") -> dict[str, Any]:
+        """The columns of a row whose root is a domain's now, or is `waiting` for its check."""
+        return {"newroot": waiting, "cleanup": roots.first_due(roots.parse(self.row.oldroots), waiting)}
 
     # -- before it is checked ------------------------------------------------------------------------------------------
 

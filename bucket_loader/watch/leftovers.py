@@ -67,7 +67,7 @@ class Leftovers:
             "newroot": row.unpublished,
             "oldroots": roots.join(kept),
             "oldbytes": sum(self._target.size_of(one.root) for one in kept),
-            "cleanup": roots.first_due(kept) or (roots.NEVER if row.unpublished else 0),
+            "cleanup": roots.first_due(kept, row.unpublished),
         }
         forgotten = self._inventory.forget_roots(row, values)
         if forgotten and any(one.root == live for one in roots.parse(row.oldroots)):
