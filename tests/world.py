@@ -19,11 +19,13 @@ from unittest import mock
 from bucket_loader import config as config_module
 from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
-from bucket_loader.inventory.claims import Inventory
+from bucket_loader.inventory.claims import Inventory, open_inventory
 from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server
 from bucket_loader.report.rows import json_line
-from bucket_loader.s3 import SourceObject
+from bucket_loader.s3 import Source, SourceObject
+from bucket_loader.storage.target import Target
 from bucket_loader.watch.command import watch
+from bucket_loader.watch.leftovers import Leftovers
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"
@@ -133,6 +135,17 @@ class World:
 
     def delete(self, key: str) -> None:
         self.servers.s3.client().delete_object(Bucket=self.bucket, Key=key)
+
+    # -- the bucket of HSDS -------------------------------------------------------------------------------------------
+
+    def target_keys(self, prefix: str = "db/") -> set[str]:
+        pages = self.servers.s3.client().get_paginator("list_objects_v2").paginate(Bucket=TARGET, Prefix=prefix)
+        return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
+
+    def leftovers(self) -> Leftovers:
+        """What the watcher deletes with; the store's keys have to be in this process's environment."""
+        config = self.config()
+        return Leftovers(open_inventory(config), Target(Source(config), TARGET), config.domains)
 
     # -- the programs -------------------------------------------------------------------------------------------------
 

@@ -16,12 +16,8 @@ import numpy as np
 import pytest
 
 from bucket_loader.inventory import roots
-from bucket_loader.inventory.claims import open_inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
-from bucket_loader.storage.target import Target
-from bucket_loader.watch.leftovers import Leftovers
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.faults
@@ -47,14 +43,9 @@ def body(number: int, objects: int = 5) -> bytes:
     return stream.getvalue()
 
 
-def keys(world: World) -> set[str]:
-    pages = world.servers.s3.client().get_paginator("list_objects_v2").paginate(Bucket="target", Prefix="db/")
-    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
-
-
 @pytest.mark.timeout(900)
 def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World) -> None:
-    before = keys(world)
+    before = world.target_keys()
     for number in range(FILES):
         world.put(f"{number:03d}.h5", body(number, objects=20))
     inventory = world.make_inventory()
@@ -74,11 +65,9 @@ def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World
     named = [one.root for row in inventory.rows() for one in roots.parse(row.oldroots)]
     live = {row.filename: world.cluster.root_of(world.folder + row.filename) for row in inventory.rows()}
     assert kills > 3 and named, f"{kills} kills, and no load was caught"
-    config = world.config()
-    leftovers = Leftovers(open_inventory(config), Target(Source(config), "target"), config.domains)
-    deleted = leftovers.delete(now=time.time() + 10_000)
+    deleted = world.leftovers().delete(now=time.time() + 10_000)
     assert deleted.roots == len(named)
-    mine = keys(world) - before - {key for key in keys(world) if key.startswith("db/") and inventory_key(world, key)}
+    mine = {key for key in world.target_keys() - before if not inventory_key(world, key)}
     prefixes = tuple(ids.prefix(ids.digits_of(root)) for root in live.values() if root)
     assert len(prefixes) == FILES
     assert [key for key in mine if not key.startswith(prefixes)] == []
@@ -88,7 +77,7 @@ def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World
 @pytest.mark.timeout(900)
 def test_what_waits_for_its_check_is_published_whole_whoever_is_killed(world: World) -> None:
     """Two versions of each file, while loaders and differs are killed at any moment."""
-    before, count = keys(world), 8
+    before, count = world.target_keys(), 8
     inventory = world.make_inventory()
     chance, kills = random.Random(5), 0
     world.settings |= {"publish": "after-check", "max_attempts": 100, "workers": 2, "link_files": False}
@@ -109,11 +98,10 @@ def test_what_waits_for_its_check_is_published_whole_whoever_is_killed(world: Wo
             assert kills < 200, "no progress"
             shown = {number_of(world, row.filename) for row in inventory.rows()}
             assert shown <= {version - 1 or None, version}
-    config = world.config()
-    Leftovers(open_inventory(config), Target(Source(config), "target"), config.domains).delete(now=time.time() + 10_000)
+    world.leftovers().delete(now=time.time() + 10_000)
     live = [world.cluster.root_of(world.folder + row.filename) for row in inventory.rows()]
     prefixes = tuple(ids.prefix(ids.digits_of(root)) for root in live if root)
-    mine = {key for key in keys(world) - before if not inventory_key(world, key)}
+    mine = {key for key in world.target_keys() - before if not inventory_key(world, key)}
     assert len(prefixes) == count and [key for key in mine if not key.startswith(prefixes)] == []
     names = world.servers.s3.client().list_objects_v2(Bucket="target", Prefix=world.folder.lstrip("/"))["Contents"]
     assert not [entry["Key"] for entry in names if "unchecked" in entry["Key"]]

@@ -11,12 +11,9 @@ import numpy as np
 import pytest
 
 from bucket_loader.inventory import roots
-from bucket_loader.inventory.claims import Inventory, open_inventory
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
-from bucket_loader.storage.target import Target
-from bucket_loader.watch.leftovers import Leftovers
 from tests.world import PASSWORD, TARGET, USER, World
 
 KEY = "a.h5"
@@ -52,34 +49,25 @@ def number(world: World) -> int | None:
 
 def names(world: World) -> list[str]:
     """What HSDS has of domains in the folder, by the bucket."""
-    pages = (
-        world.servers.s3.client()
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=TARGET, Prefix=world.folder.lstrip("/"))
-    )
-    found = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    found = world.target_keys(world.folder.lstrip("/"))
     return sorted(key.rsplit("/", 2)[-2] for key in found if key.count("/") > world.folder.count("/") - 1)
 
 
-def keys_under(world: World, root: str) -> int:
-    listed = world.servers.s3.client().list_objects_v2(Bucket=TARGET, Prefix=ids.prefix(root))
-    return len(listed.get("Contents", []))
+def keys_under(world: World, root: str) -> set[str]:
+    return world.target_keys(ids.prefix(root))
 
 
 def spoil(world: World, root: str) -> None:
     """Change a value of a root that nobody has published."""
     s3 = world.servers.s3.client()
-    listed = s3.list_objects_v2(Bucket=TARGET, Prefix=ids.prefix(root))["Contents"]
-    chunk = next(one["Key"] for one in listed if one["Key"].rsplit("/", 1)[-1][0].isdigit())
+    chunk = next(key for key in keys_under(world, root) if key.rsplit("/", 1)[-1][0].isdigit())
     body = bytearray(s3.get_object(Bucket=TARGET, Key=chunk)["Body"].read())
     body[0] ^= 1
     s3.put_object(Bucket=TARGET, Key=chunk, Body=bytes(body))
 
 
-def clean(world: World, after: float = 0.0) -> None:
-    config = world.config()
-    target = Target(Source(config), TARGET)
-    Leftovers(open_inventory(config), target, config.domains).delete(time.time() + after)
+def clean(world: World, after: float) -> None:
+    world.leftovers().delete(time.time() + after)
 
 
 def test_it_is_seen_when_it_is_verified(world: World, inventory: Inventory) -> None:

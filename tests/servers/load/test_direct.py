@@ -14,13 +14,11 @@ import pytest
 
 from bucket_loader.hsds import RIGHTS
 from bucket_loader.inventory import roots
-from bucket_loader.inventory.claims import open_inventory
 from bucket_loader.inventory.model import Doing
 from bucket_loader.inventory.states import State
 from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
 from bucket_loader.storage.target import Target
-from bucket_loader.watch.leftovers import Leftovers
 from tests import files
 from tests.s3_proxy import s3_proxy
 from tests.world import PASSWORD, USER, World
@@ -35,17 +33,12 @@ def direct(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.settings |= {"load_engine": "direct", "tgt_bucket": "target"}
 
 
-def keys(world: World, prefix: str = "db/") -> set[str]:
-    pages = world.servers.s3.client().get_paginator("list_objects_v2").paginate(Bucket="target", Prefix=prefix)
-    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
-
-
 def roots_of(names: set[str]) -> set[str]:
     return {name.split("/")[1] for name in names}
 
 
 def under(world: World, root: str) -> set[str]:
-    return keys(world, ids.prefix(root))
+    return world.target_keys(ids.prefix(root))
 
 
 def root(world: World, key: str) -> str:
@@ -56,11 +49,6 @@ def root(world: World, key: str) -> str:
 
 def only_rights(acl: dict[str, object]) -> dict[str, object]:
     return {name: acl[name] for name in RIGHTS}
-
-
-def leftovers(world: World) -> Leftovers:
-    config = world.config()
-    return Leftovers(open_inventory(config), Target(Source(config), "target"), config.domains)
 
 
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
@@ -149,7 +137,7 @@ def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world
     assert "of replaced domains wait for their deletion (replaced_grace)" in summary
     world.scan()
     assert under(world, old), "its readers may have it"
-    leftovers(world).delete(now=time.time() + 3700)
+    world.leftovers().delete(now=time.time() + 3700)
     assert not under(world, old) and under(world, new)
     row = inventory.row(0)
     assert (row.oldroots, row.oldbytes, row.cleanup) == ("", 0, 0)
@@ -196,7 +184,7 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
     world.ok("loader.py", "--drain", "--lease_time=5")
     row = inventory.row(0)
     assert [one.root for one in roots.parse(row.oldroots)] == [left]
-    leftovers(world).delete(now=time.time() + 1000)
+    world.leftovers().delete(now=time.time() + 1000)
     assert not under(world, left) and under(world, root(world, "a.h5"))
     world.ok("differ.py", "--drain", "--diff_method=verify", "--verify_through=pod")
     assert world.rows()["a.h5"]["state"] == "verified"
@@ -212,12 +200,12 @@ def test_what_is_refused_leaves_nothing(world: World, tmp_path: Path) -> None:
     world.put("a.h5", path)
     inventory = world.make_inventory()
     world.scan()
-    before = keys(world)
+    before = world.target_keys()
     world.ok("loader.py", "--drain")
     row = inventory.row(0)
     assert row.state is State.LOAD_FAILED and "attribute to of /zzz has region references" in row.loadreason
     # HSDS may have written a summary of the inventory meanwhile
-    assert roots_of(keys(world)) <= roots_of(before) and not row.newroot
+    assert roots_of(world.target_keys()) <= roots_of(before) and not row.newroot
 
 
 def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
