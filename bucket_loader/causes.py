@@ -1,7 +1,7 @@
-"""Whose fault an error is: the file's, or that of a server that will be well again.
+"""Decides whose fault an error is: the file's, or that of a server that will recover.
 
-Told from the type of an exception and the status in it, never from its words: these can hold any name or value of a
-file. A file with a dataset `/detector/timeout` is no server that does not answer.
+The type of an exception and the status in it decide, never its words, which may hold any name or value of a file: a
+dataset called `/detector/timeout` does not mean that a server did not answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Cause = Literal["file", "away", "busy", "memory"]
 
 _BUSY_STATUS = frozenset({429, 503})
 _BUSY_CODES = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "RequestLimitExceeded"})
-# credentials that ran out while a child had them are fresh for the next one
+# credentials that expired while a child had them are renewed for the next one
 _PASSING_CODES = frozenset({"InternalError", "RequestTimeout", "ExpiredToken", "TokenRefreshRequired"})
 
 
@@ -34,7 +34,7 @@ class Caused(RuntimeError):
 
 
 class Trouble(Caused):
-    """What was to be found out of a file or a domain could not be."""
+    """Something about a file or a domain could not be found out."""
 
 
 def cause_of_status(status: int) -> Cause:
@@ -43,7 +43,7 @@ def cause_of_status(status: int) -> Cause:
 
 
 def cause_of_s3_code(code: str) -> Cause:
-    """The cause behind an error code of S3; of an answer without a body it is the HTTP status."""
+    """The cause behind an error code of S3; botocore takes the HTTP status for the code of an answer without a body."""
     if code in _BUSY_CODES:
         return "busy"
     if code in _PASSING_CODES:
@@ -61,7 +61,7 @@ def cause_of(error: BaseException) -> Cause:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and those that it was raised from; not those that only happened to be handled before it."""
+    """An exception and those that it was raised from, without one that was merely being handled before it."""
     following: BaseException | None = error
     while following is not None:
         yield following

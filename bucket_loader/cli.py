@@ -1,6 +1,6 @@
-"""The door to the programs: `hsds-bucket-loader NAME`, and a script of its own for each.
+"""The entry to the programs: `hsds-bucket-loader NAME`, and a script for each.
 
-Only the program that is wanted is imported, and inside of what hears Ctrl-C: imports take a second.
+Only the wanted program is imported, and only once Ctrl-C is handled: imports take a second.
 """
 
 from __future__ import annotations

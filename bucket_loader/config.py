@@ -191,7 +191,7 @@ class Config(BaseModel):
     @field_validator("tgt_folder", "inventory_domain")
     @classmethod
     def _one_spelling(cls, value: str) -> str:
-        # by another one, a key would reach the inventory and not be taken for it
+        # in another spelling, a key could replace the inventory unnoticed
         for part in value.strip("/").split("/"):
             if (part in ("", ".", "..") and value != "/") or part.endswith(".domain.json"):
                 raise ValueError(f"has a part {part or '//'}, by which HSDS would not know the path: leave it out")
@@ -253,11 +253,11 @@ class Config(BaseModel):
 
     @property
     def readers(self) -> str:
-        """Who may read the inventory and the loaded domains, beside whom their folder's rights name."""
+        """Who may read the inventory and the loaded domains, beside those that their folder's rights name."""
         return "everyone" if self.public_read else f"{self.hs_username or 'the default user'} alone"
 
     def doubts(self) -> list[str]:
-        """What may be meant so, and may be a mistake; a line each."""
+        """Settings that may be meant, and may be mistakes, a line each."""
         if not self.inventory_domain.startswith(self.tgt_folder):
             return []
         return [

@@ -21,7 +21,7 @@ def compare(children: Children, key: str, domain: str) -> None:
 
 
 def judge(run: Finished, named: Sequence[str] = ()) -> None:
-    """Raise what a run was but good: good is one that exited with 0 and had nothing to say."""
+    """Raise for a run that was not good: a good one exits with 0 and has nothing to say."""
     errors = printed.records(run.lines, "ERROR")
     expect_exit(run, errors)
     if not run.status and not run.lines:
@@ -32,5 +32,5 @@ def judge(run: Finished, named: Sequence[str] = ()) -> None:
     reason = reason or f"hsdiff exited with status {run.status} and said nothing"
     failed = failure(run, printed.cause(run.lines, named), reason)
     if isinstance(failed, Retry) and printed.counted_differences(run.lines):
-        failed.busy = False  # it prints names as they are: what it counted may be told in lines that a name has made
+        failed.busy = False  # it prints names unescaped: a line that looks like a count may come from a name
     raise failed

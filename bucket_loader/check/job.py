@@ -41,7 +41,7 @@ class CheckJob:
 
     @staticmethod
     def prepare(config: Config, servers: Servers, inventory: Inventory) -> None:
-        """Nothing stands in the way of every check."""
+        """There is nothing that would stand in the way of every check."""
 
     def first_columns(self) -> Mapping[str, Any]:
         return {}
@@ -75,7 +75,7 @@ class CheckJob:
         return Outcome(State.VERIFIED, 0, verdict, columns=publisher.columns() if publisher else {})
 
     def _publisher(self, claim: Claim, keep_going: KeepGoing) -> Publisher:
-        """Of a row that names a root which its load left to the check."""
+        """For a row whose load left its root to the check. Raises Refused where it cannot be published from here."""
         if self._servers.target is None or self._inventory is None:
             raise Refused("it was loaded with publish: after-check, and tgt_bucket is not set here")
         return Publisher(self._config, self._servers, self._servers.target, claim, self._inventory.note, keep_going)
@@ -98,7 +98,9 @@ class CheckJob:
         return f"PASSED {how}{doubt}"
 
     def _compare_samples(self, children: Children, key: str, domain: str) -> None:
-        """Read a domain where its readers do: a cluster's HSDS of another version may not read what the pod's does."""
+        """Read parts of a domain through the cluster's HSDS, as its readers do: one of another version may fail where
+        the pod's succeeds.
+        """
         try:
             with timed("cluster"):
                 children.verify(key, domain, sampled=True)
@@ -107,7 +109,9 @@ class CheckJob:
             raise
 
     def _compare_all(self, children: Children, key: str, domain: str) -> tuple[str, str]:
-        """Who proved the copy, and what hsdiff said against it, to follow that. Raises CalledOff, Refused, Retry."""
+        """Who proved the copy, and what hsdiff said against it, as an addition to that. Raises CalledOff, Refused,
+        Retry.
+        """
         method = self._config.diff_method
         passed, doubt = False, ""
         if method != "verify":

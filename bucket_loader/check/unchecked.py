@@ -19,18 +19,18 @@ class Unchecked:
 
     @classmethod
     def of(cls, publisher: Publisher) -> Unchecked | None:
-        """None where it is published: by a check that died before it wrote that down."""
+        """What the load left to the check; None where a check has published it, and died before it wrote that down."""
         published = publisher.target.root_of(publisher.domain) == publisher.row.unpublished
         return None if published else cls(publisher)
 
     @contextmanager
     def shown(self) -> Iterator[str]:
-        """Inside of the block, the root is a domain for its owner alone; gives its name."""
+        """Within the block, the root is a domain that only its owner can read; gives its name."""
         name = self._publisher.show_unchecked(self._root)
         try:
             yield name
         finally:
-            # where another worker has the row now, the name is in its hands
+            # another worker that has taken the row over uses the same name
             if self._publisher.is_held:
                 try:
                     self._publisher.hide(name)

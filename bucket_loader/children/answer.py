@@ -71,7 +71,7 @@ def read(folder: Path) -> str:
 
 @contextmanager
 def telling(path: str | None, numbers: Callable[[], Mapping[str, int]]) -> Iterator[None]:
-    """Inside of the block, leave beside the answer how far this child has come: each second, not before the first."""
+    """Within the block, write how far this child has come to a file beside its answer, once a second."""
     over = threading.Event()
 
     def tell(folder: Path) -> None:
@@ -82,7 +82,7 @@ def telling(path: str | None, numbers: Callable[[], Mapping[str, int]]) -> Itera
                 new.rename(folder / PROGRESS_FILE)
 
     if path:
-        # by its whole path: a child that is kept goes on in another folder
+        # by its whole path: a child that is kept changes its folder for the next file
         threading.Thread(target=tell, args=(Path(path).absolute().parent,), name="telling", daemon=True).start()
     try:
         yield

@@ -54,9 +54,9 @@ def s3_of_environment(connections: int) -> S3Client:
 
 
 def puts_of_environment(bucket: str) -> S3Store | None:
-    """The same store for PUTs, which take a tenth of boto3's CPU; it tries nothing again.
+    """The same store for PUTs, with a tenth of boto3's CPU time and without retries.
 
-    None where it cannot be had: it does not know certificates of one's own, nor the ways of boto3 to find keys.
+    None where that is not possible: it knows neither certificates of one's own nor boto3's ways to find credentials.
     """
     return _puts(bucket, _about_the_store())
 
@@ -119,7 +119,7 @@ def _puts(bucket: str, variables: frozenset[tuple[str, str]]) -> S3Store | None:
         secret_access_key=secret,
         **({"session_token": settings["token"]} if settings.get("token") else {}),
         unsigned_payload=endpoint.startswith("https://"),  # TLS keeps it whole, as boto3 has it, too
-        virtual_hosted_style_request=False,  # as every store takes it, whatever its name and the bucket's
+        virtual_hosted_style_request=False,  # path style: right for every store, and for every name of a bucket
         client_options={"allow_http": True, "connect_timeout": "10s", "timeout": "2m"},
         retry_config={"max_retries": 0},
     )

@@ -1,7 +1,8 @@
 """What botocore reads from its files to make an S3 client, read once, by the process that forks.
 
-A tool makes a client for one file. Half of the CPU that this takes are botocore's files: 600 kB of JSON, and a walk
-through the folders of 400 services to see that S3 is one. A session, too, is made before: it registers 120 functions.
+A tool makes a client for each file. Half of the CPU time of that goes into botocore's files: 600 kB of JSON, and a scan
+of the folders of 400 services to find the one of S3. A session is made beforehand, too, because it registers 120
+functions.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ _LOADER = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 def _read() -> None:
-    """Make a client, for nothing but the files that it reads. It connects to nothing and knows nobody's keys."""
+    """Make a client, only to have its files read: it connects to nothing and has no credentials."""
     session = botocore.session.Session()
     session.register_component("data_loader", _LOADER)
-    # settings that make no client: the child will say so, when it makes one of its own
+    # no client can be made with these settings: the child will say so when it makes its own
     with suppress(BotoCoreError, ValueError, OSError):
         session.create_client("s3", "us-east-1", config=Config(signature_version=botocore.UNSIGNED))
 
 
 def session() -> AioSession:
-    """A session that finds these files read; the environment it reads when it makes a client. One for a child."""
+    """A session that has these files already, one for each child; it reads the environment when it makes a client."""
     return _SESSION
 
 

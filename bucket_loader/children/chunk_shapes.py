@@ -1,9 +1,9 @@
 """The chunk shapes that HSDS 0.9 makes of those that it is asked for.
 
-It makes a chunk of less than its `min_chunk_size` larger and one of more than its `max_chunk_size` smaller, and keeps
-both shapes: its own in "layout", that which was asked for in "creationProperties". HSDS 1.0 reads the chunks of 0.9 by
-the second, and fails ("500 Internal Server Error"). So hsload asks for what comes out of it, and nothing is stored in
-another way than before.
+It enlarges a chunk that is smaller than its `min_chunk_size` and reduces one that is larger than its `max_chunk_size`,
+and keeps both shapes: its own in "layout", the requested one in "creationProperties". HSDS 1.0 reads the chunks of 0.9
+by the second one, and fails ("500 Internal Server Error"). So hsload asks for the shape that 0.9 would make, and the
+data is stored as it always was.
 """
 
 from __future__ import annotations

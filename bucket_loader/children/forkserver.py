@@ -33,10 +33,10 @@ from ..log import printable
 from .chunk_shapes import ask_for_what_is_made
 from .limits import apply_limits, end_with_parent
 
-# a fork is safe with what the tools import on Linux alone
+# with what the tools import, a fork is safe on Linux only
 POSSIBLE = sys.platform == "linux"
-# what the tools import, and not the tools, which read the environment when they are imported; `cli` is what the
-# programs import, which a child does anew: "__main__" would have no effect here in Python 3.11
+# what the tools import, but not the tools, which read the environment when they are imported. `cli` stands for what our
+# programs import again in a child: to preload "__main__" has no effect in Python 3.11
 _PRELOAD = ["boto3", "h5py", "h5pyd", "h5pyd._apps.utillib", "s3fs", "hdf5plugin"]
 _PACKAGE = __package__.partition(".")[0]
 _PRELOAD += [
@@ -51,10 +51,10 @@ _PRELOAD += [
         "children.boto_data",
     )
 ]
-# multiprocessing looks after all its children whenever it starts one: of two threads that do, one would miss an end
+# multiprocessing checks on all its children whenever it starts one: of two threads that do so, one could miss an end
 _BOOKKEEPING = threading.Lock()
 _UNSEEN = 255  # multiprocessing's exit code of a child whose end was not seen; hsload's own, too, when it gives up
-_GONE_SECONDS = 0.5  # from the end of a process as its children see it to that which others see
+_GONE_SECONDS = 0.5  # from the end of a process as its children see it to its end as others see it
 CRASHED = 1  # the status of a program that ended with an exception, as Python has it
 _FORKING = os.getpid()  # in a child: of the process that forked it
 
@@ -134,7 +134,7 @@ class WarmChild(Forked):
 
 
 def path_of(output: IO[bytes]) -> str:
-    """Where another process finds an open file of this one: the process that forks does not have it."""
+    """The path of an open file for another process: the one that forks does not have it open."""
     return f"/proc/{os.getpid()}/fd/{output.fileno()}"
 
 
@@ -189,7 +189,7 @@ def _run(entry: str, order: Order) -> None:
 
 
 def become_fresh(env: Mapping[str, str]) -> None:
-    """Make of a forked process what it would be if it had been started with this environment."""
+    """Make a forked process what it would be if it had been started with this environment."""
     os.setsid()
     end_with_parent(_FORKING)
     _let_loader_go()
@@ -214,7 +214,9 @@ def print_to(output: str) -> None:
 
 
 def _record_of_one_line(*arguments: Any, **more: Any) -> logging.LogRecord:
-    """A message of a tool's log. A name in a file may hold a line break, behind which it could forge another record."""
+    """A tool's log record on one line: a name in a file may hold a line break, and what follows it could pass for a
+    record.
+    """
     record = logging.LogRecord(*arguments, **more)
     record.msg, record.args = printable(record.getMessage()), None
     return record

@@ -1,7 +1,7 @@
-"""A child that works on one file after another: what takes 15 ms of work is not worth a fork of 60 ms for each.
+"""A child that works on one file after another, because 15 ms of work are not worth a fork of 60 ms.
 
-It goes on only after a file that it was done with as one should be: whatever else happens ends it, and so do many files
-and much memory. A crash is the end of the file that it was at, as in a child that has one alone.
+It takes another file only after a normal end of the one before. Anything else ends it, and so do many files and much
+memory. When it crashes, only the file in hand fails, as with a child that has a single file.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from .forkserver import CRASHED, Forked, Order, become_fresh, print_to, tell_crash
 from .limits import apply_limits
 
-MOST_FILES = 100  # of one child: what a library forgets to free comes to an end
+MOST_FILES = 100  # per child: memory that a library forgets to free is bounded
 _KEEPERS = ("bucket_loader.storage",)  # programs whose `main(arguments)` may be called again and again
-_MEMORY_SHARE = 4  # a child that still holds one part in so many of what it may have is not kept
+_MEMORY_SHARE = 4  # a child that holds more than one part in so many of its memory limit is not kept
 
 
 class _Child(Forked):
@@ -85,7 +85,7 @@ class KeptChild:
 
 
 def _take(entry: str, env: dict[str, str]) -> _Child:
-    """One that waits, or a new one. Those with another environment, credentials that ran out for one, are let go."""
+    """One that waits, or a new one. Those with another environment are ended: their credentials may have expired."""
     with _lock:
         waiting = _idle.pop(entry, [])
         fit = _idle[entry] = [child for child in waiting if child.env == env]
@@ -105,7 +105,7 @@ def _serve(entry: str, env: dict[str, str], pipe: Connection) -> None:
             order: Order = pipe.recv()
         except (EOFError, OSError):
             break
-        # of the time that the processor has given it, the files before this one had some
+        # earlier files have used some of its processor time
         spent = int(time.process_time())
         apply_limits(order.wanted | {resource.RLIMIT_CPU: order.wanted[resource.RLIMIT_CPU] + spent}, for_good=False)
         os.chdir(order.folder)

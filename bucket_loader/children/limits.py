@@ -1,7 +1,7 @@
-"""What one child may take, so that a file that asks for everything ends its own child and not its neighbour.
+"""The limits of one child, so that a file that takes too much ends its own child and no other one.
 
-The kernel keeps these limits, also when the supervisor is paused or gone. No child outlives its parent: a row whose
-worker was killed belongs to nobody, and neither does its hsload.
+The kernel enforces them, even while the supervisor is paused or gone. No child outlives its parent: when a worker is
+killed, its row becomes free, and its hsload must not go on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 # loaded here: between fork and exec of a child nothing may be imported
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-CPU_SLACK_SECONDS = 60  # a child that is still there so long after its time has nobody who would end it
+CPU_SLACK_SECONDS = 60  # a child that is still there this long after its time has lost its supervisor
 
 
 class Budget:
@@ -67,7 +67,7 @@ class Limits:
 
 
 def apply_limits(wanted: Mapping[int, int], for_good: bool = True) -> None:
-    """Set limits for this process, as far as those that it was started with let it; `for_good`: it cannot lift them."""
+    """Set limits for this process, as far as its own limits let it; with `for_good`, it cannot raise them again."""
     for kind, value in wanted.items():
         # at one limit of cpu time the kernel sends SIGXCPU, which says why; at the other SIGKILL, which none ignores
         most = value + 1 if kind == resource.RLIMIT_CPU else value

@@ -72,7 +72,7 @@ def records(lines: Sequence[str], level: str) -> list[str]:
 
 
 def telling(lines: Sequence[str]) -> str:
-    """The last line that says what happened: of a Python crash, the exception."""
+    """The last line that says what happened; of a Python crash, the exception."""
     return next((bare for bare in map(_bare, reversed(lines)) if not _EMPTY_WORDS.match(bare)), "")
 
 

@@ -35,7 +35,7 @@ class Ending(Enum):
     """How a child's run ended."""
 
     EXITED = "exited"
-    KILLED = "was killed by signal"  # by somebody else: the kernel, for its memory, as a rule
+    KILLED = "was killed by signal"  # by somebody else, usually the kernel for lack of memory
     TOO_LONG = "took too long"
     TOO_MUCH = "printed too much"
     CALLED_OFF = "was called off"
@@ -140,7 +140,7 @@ def _limit_reached(limits: Limits, output: IO[bytes]) -> Ending | None:
 
 
 def _how_it_ended(status: int, limits: Limits, output: IO[bytes]) -> tuple[Ending, int]:
-    """Of a child that was not ended from here: by itself, by a signal, or at a limit that the kernel keeps."""
+    """How a child ended that was not ended from here: by itself, by a signal, or at a limit that the kernel keeps."""
     if _limit_reached(limits, output) is Ending.TOO_MUCH or status == -signal.SIGXFSZ:
         return Ending.TOO_MUCH, status
     if status == -signal.SIGXCPU:
@@ -149,7 +149,7 @@ def _how_it_ended(status: int, limits: Limits, output: IO[bytes]) -> tuple[Endin
 
 
 class _FreshChild(subprocess.Popen[bytes]):
-    """A program as an operating system starts it."""
+    """A program that is started as a new process."""
 
     reused = False
 

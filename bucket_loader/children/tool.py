@@ -142,10 +142,7 @@ def expect_exit(run: Finished, errors: Sequence[str] = ()) -> None:
 
 
 def failure(run: Finished, cause: Cause, reason: str) -> Refused | Retry:
-    """What a child that failed for such a cause is to its file.
-
-    Of memory, one that was reused may have lost some to files before this one.
-    """
+    """The exception for a child that failed for this cause; a reused one may have lost memory to earlier files."""
     reason, status = clear_line(reason), run.status or 1
     if cause == "memory" and not run.reused:
         # the same file takes as much the next time: three tries would be three times the harm

@@ -64,7 +64,7 @@ def check(files: dict[str, Path]) -> Config:
 
 
 def notes(settings: Config) -> list[str]:
-    """What may be meant so, and may be a mistake."""
+    """Settings that may be meant, and may be mistakes."""
     found = settings.doubts()
     if settings.hsds_local is None:
         found.append("hsds_local is null, so that all pods load through the cluster's HSDS and not through their own")

@@ -18,21 +18,21 @@ class DataNodes:
         self._reached: list[str] = []
 
     def lives(self) -> dict[str, int]:
-        """When each node was started (epoch seconds, by address); those of a cluster's HSDS may not be reachable.
+        """When each node was started (epoch seconds, by address), as far as nodes can be reached.
 
-        A node that was killed has forgotten what it had not yet written, and hsload does not notice: it tries a request
-        again until the next life answers.
+        A node that was killed has lost what it had not yet written, and hsload does not notice: it repeats its request
+        until the restarted node answers.
         """
         if not self._reached:
             self._reached = [url for url in self._urls() if _start_time(url)]
         return {url: _start_time(url) for url in self._reached}
 
     def read_from_storage(self, since: int) -> bool:
-        """Whether what the nodes tell of a domain that was in storage at `since` (epoch seconds) is from there.
+        """Whether the nodes read a domain that was in storage at `since` (epoch seconds) from there.
 
-        A node remembers what it was given to store, also where storage has it otherwise. One that was asked to store
-        nothing since it was started, or that was started after `since`, was not given it. False where a node cannot be
-        reached.
+        A node answers from memory what it was itself asked to store, even where storage holds something else. One that
+        was asked to store nothing since it was started, or that was started after `since`, has no such memory. False
+        where a node cannot be reached.
         """
         urls = self._urls()
         return bool(urls) and all(was_not_given(_info(url), since) for url in urls)

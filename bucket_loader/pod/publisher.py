@@ -23,7 +23,7 @@ from ..storage import ids
 from ..storage.target import Domain, IsFolder, Target
 from .servers import Servers
 
-SWITCHES = 20  # of one domain, each of which a reader may undo who asks between its two steps
+SWITCHES = 20  # tries for one domain; a reader who asks between the two steps of one can undo it
 
 # writes columns of the claimed row; None when it is another worker's
 Note = Callable[[Claim, dict[str, Any]], "Claim | None"]
@@ -85,7 +85,7 @@ class Publisher:
         except IsFolder:
             raise folder_there(self.domain) from None
         if old is None and not again and self._servers.shows_target:
-            # HSDS looks for a domain that it never had: to ask it, too, was a fifth of the CPU of a small file
+            # HSDS has no answer in its cache for a new domain; to ask it took a fifth of the CPU time of a small file
             self._end_if_called_off()
             self.target.publish(self.domain, domain)
             return

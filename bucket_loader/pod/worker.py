@@ -41,7 +41,7 @@ def outcome_of(claim: Claim, failure: AttemptFailed, config: Config) -> Outcome:
     """What becomes of a row after a failed attempt: another one after a growing pause, or the end."""
     work = claim.work
     if isinstance(failure, Retry) and claim.attempt < config.max_attempts:
-        # by chance: files that one crash of their server hit would meet again, and fail with the one that caused it
+        # at random: else files that met one crash of a server would meet again, with the file that caused it
         wait = config.retry_pause * 2 ** (claim.attempt - 1) * random.uniform(1, 2)
         return Outcome(work.ready, failure.status, failure.reason, wait=wait)
     return Outcome(work.failed, failure.status, failure.reason)

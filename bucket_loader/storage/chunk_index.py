@@ -77,8 +77,8 @@ def read(dataset: h5py.h5d.DatasetID, shape: tuple[int, ...]) -> ChunkIndex:
     dataset.chunk_iter(visit)
     table = np.frombuffer(numbers, np.int64).reshape(-1, len(chunk) + 2)
     places = table[:, :-2] // np.array(chunk)
-    # a file may leave its chunks at the edge unfiltered without saying so for each: gzip does not end at the same size,
-    # and of shuffle alone nothing tells
+    # a file may leave its chunks at the edge unfiltered without saying so for each: with gzip, only such a chunk has
+    # the size of its values; with shuffle alone, nothing tells them apart
     unfiltered = 0
     if "deflate" in names:
         unfiltered = int((table[:, -1] == raw).sum())

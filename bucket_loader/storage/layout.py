@@ -16,7 +16,7 @@ from .chunk_index import ChunkIndex, Integers
 from .datatypes import same_bytes
 
 INLINE_CHUNKS = 30  # links of a dataset that are kept in its JSON; more are a table
-SMALL_CHUNK = 128 << 10  # a chunk below that costs more for its request than for its bytes
+SMALL_CHUNK = 128 << 10  # bytes; the request for a smaller chunk costs more than its bytes
 LARGE_CHUNK = 32 << 20
 _MERGED = 1 << 20
 _PIECE = 4 << 20
@@ -107,7 +107,7 @@ def plan(dataset: Dataset, held: Type, link: bool, max_chunk: int) -> Plan:
 
 
 def _item_bytes(dataset: Dataset, held: Type) -> int:
-    """The bytes of one element; of one that varies in size, a guess from above."""
+    """The bytes of one element, or their upper bound where elements vary in size."""
     if not held.is_variable:
         return max(1, held.numpy.itemsize)
     # no more than all bytes of the file are in its elements

@@ -14,7 +14,7 @@ from fsspec.caching import BlockCache
 from ..causes import Trouble, cause_of
 from .transfers import Transfers
 
-_BLOCKS = 32  # of those that h5py has read last
+_BLOCKS = 32  # kept in memory: the ones used last
 
 
 class S3Object:
@@ -33,7 +33,7 @@ class S3Object:
 
 
 class LocalFile:
-    """The same of a file of this machine, for who tries the engine by hand."""
+    """The same for a local file, to try the engine by hand."""
 
     def __init__(self, path: str) -> None:
         self._path, self.size = path, Path(path).stat().st_size
@@ -48,10 +48,11 @@ class LocalFile:
 
 
 class _Stream(io.RawIOBase):
-    """A source as a file, in blocks, of which the last ones are kept. Keeps what failed: HDF5 says only that it did.
+    """A source as a file that h5py can read, in blocks that are cached; keeps the exception of a failed read, which
+    HDF5 hides.
 
-    Values lie one behind the other, and an index among them: what is one request for these would read for that one what
-    is read again as values. So each has blocks of its own.
+    Metadata and values have a cache each, with blocks of different sizes: metadata lies between the values, and a large
+    block of it would read values that are read again later.
     """
 
     def __init__(self, source: S3Object | LocalFile, block: int, data_block: int) -> None:
@@ -64,7 +65,7 @@ class _Stream(io.RawIOBase):
 
     @contextmanager
     def reading_values(self) -> Iterator[None]:
-        """What is read meanwhile is values, for the most part."""
+        """Within the block, reads are taken to be of values."""
         self._cache = self._values
         try:
             yield

@@ -67,9 +67,9 @@ class Target:
         return self._source.client
 
     def refusal(self, folder: str) -> str:
-        """Why nothing of ours can be put there, where HSDS has a folder; an empty text when it can.
+        """Why this program may not put anything there, where HSDS has a folder; an empty text when it may.
 
-        Asked for once, and while it cannot be again after a minute. Raises SourceUnavailable.
+        The answer is kept; a refusal for a minute. Raises SourceUnavailable.
         """
         if folder in self._allowed:
             return ""
@@ -85,7 +85,7 @@ class Target:
         try:
             if self._read(key) is None:
                 return f"bucket {bucket} does not hold HSDS's folder {folder}: check tgt_bucket and aws_s3_gateway"
-            # takes the right to put, and puts nothing
+            # needs the right to put, and puts nothing
             with self._source.asking(bucket):
                 upload = self._client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
                 self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
@@ -118,7 +118,7 @@ class Target:
         return acls
 
     def publish(self, path: str, domain: Domain) -> None:
-        """Make a root a domain, or the root of one that is there."""
+        """Make a root a domain; a domain that exists gets this root."""
         with self._source.asking(self.bucket):
             self._client.put_object(Bucket=self.bucket, Key=ids.domain_key(path), Body=domain.to_json())
 

@@ -1,4 +1,6 @@
-"""PUTs and ranged GETs side by side: so many at once, holding so many bytes, and the first failure ends them all."""
+"""Parallel PUTs and ranged GETs, with bounds on their number and on the bytes in memory; the first failure ends them
+all.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Traffic:
-    """How many requests were made of a store, bytes that went either way, and requests that were made again."""
+    """Requests made of a store, bytes in either direction, and repeated requests."""
 
     puts: int = 0
     gets: int = 0
@@ -29,10 +31,10 @@ class Traffic:
 
 
 class Transfers:
-    """Runs transfers in `concurrency` threads; those that were handed over and not done hold `max_bytes` at most.
+    """Runs transfers in `concurrency` threads; those that are not done yet hold `max_bytes` at most.
 
     One that is larger than that goes alone. Used as a context: its end waits for all transfers and raises what the
-    first of them raised.
+    first failure raised.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Transfers:
             raise self._failure
 
     def run(self, size: int, work: Callable[[], None]) -> None:
-        """Do some work that holds `size` bytes, soon; waits until it may. Raises what a transfer before it raised."""
+        """Do some work soon that holds `size` bytes; waits for room. Raises what an earlier transfer raised."""
         with self._changed:
             self._changed.wait_for(lambda: self._failure or not self._held or self._held + size <= self._max_bytes)
             if self._failure is not None:
@@ -76,7 +78,7 @@ class Transfers:
 
     @property
     def pending(self) -> int:
-        """How many that were handed over are not done."""
+        """How many transfers are not done yet."""
         return self._pending
 
     def wait(self) -> None:
@@ -99,7 +101,7 @@ class Transfers:
             self.traffic.retries += retries
 
     def _put_fast(self, key: str, body: bytes) -> bool:
-        """Whether it is there now."""
+        """Whether it was put."""
         if self._fast is None:
             return False
         try:

@@ -41,7 +41,7 @@ from .source import Opened
 from .transfers import Transfers
 
 _TICK = 1e-6  # seconds between two links or attributes: HSDS knows the order of their creation by their times
-LEAST_LINKED = 513  # elements: whoever wants links does not miss those of less
+LEAST_LINKED = 513  # elements; whoever wants links does not miss those of a smaller dataset
 _LETTERS = {"group": "g", "dataset": "d", "named type": "t"}
 
 
@@ -355,7 +355,7 @@ class Writer:
 
 
 def _is_worth_a_link(shape: layout.Shape, held: Type) -> bool:
-    """Whether somebody who wants links would miss one: not of what is small, or lies in heaps."""
+    """Whether somebody who wants links would miss one: not for small data, nor for values in heaps."""
     return not held.is_variable and math.prod(shape) >= LEAST_LINKED
 
 

@@ -29,7 +29,7 @@ BATCH_MESSAGES = 1000  # whose keys are looked up and appended together
 _AT_ONCE = 10  # messages of one answer, and of one deletion: SQS's own limits
 _MAX_KEY_BYTES = 1024  # S3's own limit
 _HEADS = 16  # requests of the bucket at once
-_SAID_SECONDS = 3600.0  # before a message that stays is complained of again
+_SAID_SECONDS = 3600.0  # seconds between two complaints about a message that stays
 
 _Text = Annotated[str, Field(min_length=1)]
 
