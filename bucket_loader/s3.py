@@ -105,7 +105,7 @@ class Source:
             for page in pages:
                 yield [
                     SourceObject(
-                        entry["Key"], entry["Size"], _etag(entry["ETag"]), int(entry["LastModified"].timestamp())
+                        entry["Key"], entry["Size"], etag_of(entry["ETag"]), int(entry["LastModified"].timestamp())
                     )
                     for entry in page.get("Contents", [])
                     if self.wants(entry["Key"])
@@ -130,7 +130,7 @@ class Source:
             raise self._failure(error) from error
         except botocore.exceptions.BotoCoreError as error:
             raise self._failure(error) from error
-        return SourceObject(key, head["ContentLength"], _etag(head["ETag"]), int(head["LastModified"].timestamp()))
+        return SourceObject(key, head["ContentLength"], etag_of(head["ETag"]), int(head["LastModified"].timestamp()))
 
     def check(self) -> None:
         """Raise SourceError unless the bucket can be listed."""
@@ -207,7 +207,7 @@ def _timestamp(text: str) -> datetime:
         return botocore.utils.parse_timestamp(text)
 
 
-def _etag(text: str) -> str:
+def etag_of(text: str) -> str:
     """An ETag without its quotes; 64 characters are more than any store uses, and what a row keeps."""
     return text.strip('"')[:64]
 

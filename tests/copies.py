@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import h5py
@@ -17,7 +16,7 @@ from h5pyd._apps.utillib import load_file
 from bucket_loader.hsds import Hsds
 from bucket_loader.local.servers import HsdsServer, S3Server
 from bucket_loader.storage import ids
-from bucket_loader.storage.source import Opened
+from bucket_loader.storage.source import S3Object, opened
 from bucket_loader.storage.target import Domain as PublishedDomain
 from bucket_loader.storage.transfers import Transfers
 from bucket_loader.storage.write import Destination, Wish, Writer, Written
@@ -53,9 +52,10 @@ class VerifyServers:
         client.upload_file(str(path), "src", path.name)
         uri, root, name = f"s3://src/{path.name}", ids.new_root(), f"/home/admin/direct-{mode}-{path.name}"
         wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
-        with h5py.File(path, "r") as file, Transfers(client, BUCKET, 8, 64 << 20) as transfers:
-            of = Opened(file, partial(transfers.get, "src", path.name))
-            written = Writer(of, wish, Destination(BUCKET, root), transfers).write()
+        with Transfers(client, BUCKET, 8, 64 << 20) as transfers:
+            source = S3Object(transfers, "src", path.name, 1 << 20)
+            with opened(uri, source, 256 << 10, 2 << 20) as of:
+                written = Writer(of, wish, Destination(BUCKET, root), transfers).write()
         body = PublishedDomain.of(root, USER, {}, public=False).to_json()
         client.put_object(Bucket=BUCKET, Key=ids.domain_key(name), Body=body)
         return name, written

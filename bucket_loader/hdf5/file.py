@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +23,7 @@ Key = tuple[int, int]  # what makes two paths the same object: the number of the
 Identifier = Any  # h5py's low-level id of a group, a dataset or a named type
 
 _TOLD = 200  # characters of a path
+_AHEAD = 64  # objects of a group whose headers are asked for at once
 _CHUNK_CACHE = 128 << 20  # chunks up to this size are decoded once, although a block may be a part of one
 _KINDS = {h5py.h5o.TYPE_GROUP: "group", h5py.h5o.TYPE_DATASET: "dataset", h5py.h5o.TYPE_NAMED_DATATYPE: "named type"}
 
@@ -127,10 +128,13 @@ class Item:
         return self.place.path
 
 
-def objects(file: h5py.File, most_links: int | None = None) -> Iterator[Item]:
+def objects(
+    file: h5py.File, most_links: int | None = None, ahead: Callable[[Sequence[int]], None] | None = None
+) -> Iterator[Item]:
     """Every object that hangs on the root group, once; opens one after the other.
 
-    The links of a group with more than `most_links` are neither listed nor followed.
+    The links of a group with more than `most_links` are neither listed nor followed. `ahead` is told the addresses of
+    the next objects, before HDF5 reads one header after the other.
     """
     root = key_of(file.id, b"/")[0]
     seen = {root}
@@ -143,8 +147,10 @@ def objects(file: h5py.File, most_links: int | None = None) -> Iterator[Item]:
             count = obj.get_num_objs() if kind == "group" else 0
             named = links(obj) if count and (most_links is None or count <= most_links) else {}
         keys = {}
-        for name in (name for name, link in named.items() if link[0] == "hard"):
+        for number, name in enumerate(hard := [name for name, link in named.items() if link[0] == "hard"]):
             with reading(place, name):
+                if ahead and number % _AHEAD == 0:
+                    ahead([obj.links.get_info(encode(other)).u for other in hard[number : number + _AHEAD]])
                 keys[name] = key = key_of(obj, encode(name))[0]
                 if key not in seen:
                     seen.add(key)

@@ -30,11 +30,14 @@ class Attempt:
         self._key = claim.row.filename
         self._domain = config.domains.of(self._key)
 
-    def _head(self) -> SourceObject:
-        """The object as it is now. Raises Refused where it cannot have its domain, or is gone."""
-        # also here, right before anything is deleted: the row may be older than the rule, or than the settings
+    def _expect_domain(self) -> None:
+        """Raise Refused for a key that cannot have a domain."""
+        # also here, right before anything is changed: the row may be older than the rule, or than the settings
         if refused := self._config.domains.refusal(self._key):
             raise Refused(refused)
+
+    def _head(self) -> SourceObject:
+        """The object as it is now. Raises Refused where it is gone."""
         source = self._servers.source.head(self._key)
         if source is None:
             raise Refused("the source object is gone")

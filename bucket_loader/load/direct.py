@@ -14,7 +14,7 @@ from typing import Any
 
 from ..children.tool import Children
 from ..config import Config
-from ..errors import AttemptFailed, Retry
+from ..errors import AttemptFailed, Refused, Retry
 from ..hsds import Unavailable
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import State
@@ -22,10 +22,10 @@ from ..log import event, timed
 from ..pod.job import ReleaseSlot
 from ..pod.publisher import Note, Publisher
 from ..pod.servers import Servers
-from ..s3 import SourceError
+from ..s3 import SourceError, SourceObject, etag_of
 from ..storage import ids
 from ..storage.target import Target
-from ..storage.transfers import Traffic
+from ..storage.transfers import Traffic, Version
 from . import steps
 from .attempt import Attempt
 
@@ -54,7 +54,7 @@ class DirectLoad(Attempt):
         self._publisher = Publisher(config, servers, target, claim, note, children.keep_going)
 
     def run(self) -> Outcome:
-        source = self._head()
+        self._expect_domain()
         self._make_folder()
         root = self._new_root()
         try:
@@ -70,6 +70,8 @@ class DirectLoad(Attempt):
             raise self._clean_up(failure, root) from None
         link = self._config.link_files and (written["linked"] or not written["copied"])
         traffic = {name: written[name] for name in vars(Traffic())}
+        version = Version(**written["source"])
+        source = SourceObject(self._key, version.size, etag_of(version.etag), version.modified)
         outcome = self._finish(source, "link" if link else "ingest", traffic)
         if outcome.state is State.LOADED:
             return replace(outcome, columns=self._publisher.columns("" if published else root))
@@ -96,9 +98,10 @@ class DirectLoad(Attempt):
     # -- write ---------------------------------------------------------------------------------------------------------
 
     def _write(self, root: str) -> Mapping[str, Any]:
-        """Write the objects of the file; what was written (`storage.write.Written`), and `Traffic`."""
+        """Write the objects of the file; `storage.write.Written`, `Traffic` and the "source"'s `Version`."""
         written = steps.write(self._children, self._key, root, self._target.bucket, self._readers())
-        event(logging.DEBUG, "written", **{name: value or None for name, value in written.items()})
+        said = {name: value or None for name, value in written.items() if name != "source"}
+        event(logging.DEBUG, "written", **said)
         if self._config.link_files and written["copied_why"]:
             event(logging.INFO, "not all is linked", copied=written["copied"], reason=written["copied_why"])
         return written
@@ -122,7 +125,11 @@ class DirectLoad(Attempt):
         if failure.busy:
             raise Unavailable(failure.reason)
         if self._servers.folder_vanished(self._domain):
-            failure = Retry(f"the folder of {self._domain} was removed meanwhile")
+            return Retry(f"the folder of {self._domain} was removed meanwhile")
+        try:
+            self._head()
+        except Refused as gone:
+            return gone
         return failure
 
 

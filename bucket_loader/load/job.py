@@ -120,6 +120,7 @@ class _Load(Attempt):
     engine = "hsload"
 
     def run(self) -> Outcome:
+        self._expect_domain()
         source = self._head()
         self._make_room()
         lives = self._servers.nodes.lives()

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         written = writer.write()
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
                 raise _refusal(error, options.bucket) from error
-        return Answer("done", content=written.counts() | asdict(transfers.traffic))
+        return Answer("done", content=written.counts() | asdict(transfers.traffic) | {"source": asdict(source.version)})
 
     answer = answered(options.answer, write)
     if answer.verdict == "done" and not options.answer:

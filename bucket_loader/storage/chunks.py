@@ -44,6 +44,7 @@ class ChunkWriter:
     def __init__(self, transfers: Transfers, read: Read, max_chunk: int) -> None:
         """`read` gives bytes of the source, in any thread; a chunk that is made here has `max_chunk` bytes at most."""
         self._transfers, self._read, self._max_chunk = transfers, read, max_chunk
+        self.compresses = False  # how much is stored is known when the transfers are done
 
     def copy(self, plan: Copied, dataset: str, sizes: Sizes) -> None:
         """Put each chunk of the file under the dataset's id; neighbours are read at once."""
@@ -130,12 +131,18 @@ class ChunkWriter:
     def _put(self, dataset: str, place: Shape, body: bytes, level: int | None, held: Type, sizes: Sizes) -> None:
         """Put one chunk; it is compressed by the thread that puts it."""
         item = 1 if held.is_variable else held.numpy.itemsize
+        key = ids.chunk_key(dataset, place)
         sizes.chunks += 1
+        if level is None:
+            sizes.stored += len(body)
+            self._transfers.put_soon(key, body)
+            return
+        self.compresses = True
 
         def work() -> None:
-            data = body if level is None else zlib.compress(shuffled(body, item), level)
+            data = zlib.compress(shuffled(body, item), level)
             sizes.stored += len(data)  # exact enough for a summary: threads may cross
-            self._transfers.put(ids.chunk_key(dataset, place), data)
+            self._transfers.put(key, data)
 
         self._transfers.run(len(body), work)
 

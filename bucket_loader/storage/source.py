@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import h5py
 from fsspec.caching import BlockCache
 
 from ..causes import Trouble, cause_of
-from .transfers import Transfers
+from .transfers import Transfers, Version
 
 _BLOCKS = 32  # kept in memory: the ones used last
 
@@ -23,20 +24,27 @@ class S3Object:
     def __init__(self, transfers: Transfers, bucket: str, key: str, first: int) -> None:
         """Reads the `first` bytes at once, which may be all. Raises botocore's errors."""
         self._transfers, self._bucket, self._key = transfers, bucket, key
-        self._begin, self.size, self._etag = transfers.get_begin(bucket, key, first)
+        self._begin, self.version = transfers.get_begin(bucket, key, first)
+        self.size = self.version.size
 
     def read(self, first: int, size: int) -> bytes:
         """`size` bytes from `first` on; may be called by any thread. Raises OSError past the end, botocore's errors."""
         if first + size <= len(self._begin):
             return self._begin[first : first + size]
-        return self._transfers.get(self._bucket, self._key, first, size, self._etag)
+        return self._transfers.get(self._bucket, self._key, first, size, self.version.etag)
+
+    def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
+        """The same, begun now; gives what waits for its end."""
+        return self._transfers.ahead(partial(self.read, first, size)).result
 
 
 class LocalFile:
     """The same for a local file, to try the engine by hand."""
 
     def __init__(self, path: str) -> None:
-        self._path, self.size = path, Path(path).stat().st_size
+        about = Path(path).stat()
+        self._path, self.size = path, about.st_size
+        self.version = Version(self.size, "", int(about.st_mtime))
 
     def read(self, first: int, size: int) -> bytes:
         with Path(self._path).open("rb") as stream:
@@ -45,6 +53,9 @@ class LocalFile:
         if len(data) != size:
             raise OSError(f"{self._path} has {len(data)} bytes at {first} where its index says {size}")
         return data
+
+    def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
+        return partial(self.read, first, size)
 
 
 class _Stream(io.RawIOBase):
@@ -57,10 +68,11 @@ class _Stream(io.RawIOBase):
 
     def __init__(self, source: S3Object | LocalFile, block: int, data_block: int) -> None:
         self._source, self._place = source, 0
-        self._index, self._values = (
-            BlockCache(size, self._fetch, source.size, _BLOCKS) for size in (block, data_block)
-        )
+        self._index = BlockCache(block, self._fetch_index, source.size, _BLOCKS)
+        self._values = BlockCache(data_block, self._fetch, source.size, _BLOCKS)
         self._cache = self._index
+        self._ahead: dict[int, Callable[[], bytes]] = {}  # blocks of the index that were asked for, by their start
+        self._asked: set[int] = set()
         self.failure: Exception | None = None
 
     @contextmanager
@@ -71,6 +83,21 @@ class _Stream(io.RawIOBase):
             yield
         finally:
             self._cache = self._index
+
+    def fetch_ahead(self, places: Sequence[int]) -> None:
+        """Ask at once for the blocks of the index with these places, each of which is to be read soon."""
+        self._ahead.clear()
+        size = self._index.blocksize
+        starts = {place // size * size for place in places if 0 <= place < self._source.size} - self._asked
+        if len(starts) > 1:
+            self._asked |= starts
+            for start in sorted(starts):
+                self._ahead[start] = self._source.read_ahead(start, min(size, self._source.size - start))
+
+    def _fetch_index(self, start: int, end: int) -> bytes:
+        self._asked.add(start)
+        coming = self._ahead.pop(start, None)
+        return coming() if coming else self._fetch(start, end)
 
     def _fetch(self, start: int, end: int) -> bytes:
         return self._source.read(start, min(end, self._source.size) - start)
@@ -106,7 +133,8 @@ class Opened:
 
     file: h5py.File
     read: Callable[[int, int], bytes]  # bytes of it from an offset on, in any thread
-    reading_values: Callable[[], AbstractContextManager[None]] = nullcontext  # entered while h5py reads values
+    reading_values: Callable[[], AbstractContextManager[None]]  # entered while h5py reads values
+    fetch_ahead: Callable[[Sequence[int]], None]  # told at which addresses HDF5 will read headers
 
 
 @contextmanager
@@ -118,7 +146,12 @@ def opened(name: str, source: S3Object | LocalFile, block: int, data_block: int)
     stream = _Stream(source, block, data_block)
     try:
         with h5py.File(stream, "r") as file:
-            yield Opened(file, source.read, stream.reading_values)
+            base = file.userblock_size
+
+            def fetch_ahead(addresses: Sequence[int]) -> None:
+                stream.fetch_ahead([base + address for address in addresses])
+
+            yield Opened(file, source.read, stream.reading_values, fetch_ahead)
     except Exception as error:
         failure = stream.failure or error
         if failure is error and not isinstance(error, OSError):

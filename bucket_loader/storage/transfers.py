@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -17,6 +17,8 @@ from obstore.exceptions import BaseError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore.store import S3Store
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -28,6 +30,15 @@ class Traffic:
     put_bytes: int = 0
     got_bytes: int = 0
     retries: int = 0
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of an object: its size in bytes, its ETag as the store writes it, its time in epoch seconds."""
+
+    size: int
+    etag: str
+    modified: int
 
 
 class Transfers:
@@ -67,6 +78,10 @@ class Transfers:
             self._held += size
             self._pending += 1
         self._pool.submit(work).add_done_callback(lambda done: self._done(size, done))
+
+    def ahead(self, work: Callable[[], Result]) -> Future[Result]:
+        """Do some work beside the transfers; its result, or what it raises, is for its caller."""
+        return self._pool.submit(work)
 
     def _done(self, size: int, done: Future[None]) -> None:
         with self._changed:
@@ -122,16 +137,16 @@ class Transfers:
 
         Raises OSError where there are fewer, and botocore's errors.
         """
-        body, _, _ = self._get(bucket, key, first, size, etag)
+        body, _ = self._get(bucket, key, first, size, etag)
         if len(body) != size:
             raise OSError(f"s3://{bucket}/{key} has {len(body)} bytes at {first} where its index says {size}")
         return body
 
-    def get_begin(self, bucket: str, key: str, size: int) -> tuple[bytes, int, str]:
-        """The first `size` bytes of an object, or all; how many it has; its ETag, where the store tells one."""
+    def get_begin(self, bucket: str, key: str, size: int) -> tuple[bytes, Version]:
+        """The first `size` bytes of an object, or all, and the version that they are of. Raises botocore's errors."""
         return self._get(bucket, key, 0, size, "")
 
-    def _get(self, bucket: str, key: str, first: int, size: int, etag: str) -> tuple[bytes, int, str]:
+    def _get(self, bucket: str, key: str, first: int, size: int, etag: str) -> tuple[bytes, Version]:
         about = {"IfMatch": etag} if etag else {}
         answer = self._client.get_object(Bucket=bucket, Key=key, Range=f"bytes={first}-{first + size - 1}", **about)  # type: ignore[arg-type]
         body = answer["Body"].read()
@@ -140,4 +155,5 @@ class Transfers:
             self.traffic.got_bytes += len(body)
             self.traffic.retries += answer["ResponseMetadata"].get("RetryAttempts", 0)
         total = answer.get("ContentRange", "").rpartition("/")[2]
-        return body, int(total) if total.isdigit() else len(body), answer.get("ETag", "")
+        whole = int(total) if total.isdigit() else len(body)
+        return body, Version(whole, answer.get("ETag", ""), int(answer["LastModified"].timestamp()))

@@ -94,7 +94,7 @@ class Writer:
 
     def __init__(self, of: Opened, wish: Wish, destination: Destination, transfers: Transfers) -> None:
         self._file, self._wish, self._destination, self._transfers = of.file, wish, destination, transfers
-        self._reading_values = of.reading_values
+        self._reading_values, self._fetch_ahead = of.reading_values, of.fetch_ahead
         self._chunks = ChunkWriter(transfers, of.read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
         self._unwritten = Unwritten(of.file, wish.limits.unwritten)
@@ -108,7 +108,7 @@ class Writer:
         Raises Unholdable for what HSDS cannot hold, Unreadable for what HDF5 cannot read, and the store's errors.
         """
         places = []
-        for item in objects(self._file, MAX_MEMBERS):
+        for item in objects(self._file, MAX_MEMBERS, self._fetch_ahead):
             with reading(item.place):
                 self._expect_holdable(item)
                 letter = _LETTERS[item.kind]
@@ -130,7 +130,8 @@ class Writer:
                 body["attributes"] = self._attributes(obj, place.path)
             self._put_json(ids.object_key(identity), body)
             self._done += 1
-        self._transfers.wait()
+        if self._chunks.compresses:
+            self._transfers.wait()
         self._put_json(ids.info_key(self._destination.root), self._info())
         self._transfers.wait()
         return self.written

@@ -67,6 +67,7 @@ def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     assert named == [("", 0)] * len(rows), "the watcher has to look at none of them again"
 
 
+@pytest.mark.long
 def test_an_ingest_reads_each_byte_once(world: World, tmp_path: Path) -> None:
     """The index of each dataset lies before its chunks: to read it must not read them, which come by themselves."""
     path = tmp_path / "large.h5"
@@ -83,6 +84,7 @@ def test_an_ingest_reads_each_byte_once(world: World, tmp_path: Path) -> None:
     assert world.rows()["large.h5"]["loadmode"] == "ingest"
 
 
+@pytest.mark.long
 def test_a_long_load_says_how_far_it_is(world: World, tmp_path: Path) -> None:
     path = tmp_path / "long.h5"
     with h5py.File(path, "w") as file:
@@ -145,6 +147,7 @@ def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world
     assert world.rows()["a.h5"]["state"] == "verified"
 
 
+@pytest.mark.long
 def test_a_domain_of_hsload_is_replaced_too(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
@@ -163,6 +166,7 @@ def test_a_domain_of_hsload_is_replaced_too(world: World) -> None:
     assert world.rows()["a.h5"]["state"] == "verified"
 
 
+@pytest.mark.long
 def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tmp_path: Path) -> None:
     path = tmp_path / "many.h5"
     with h5py.File(path, "w") as file:
@@ -171,13 +175,16 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
     world.put("a.h5", path)
     inventory = world.make_inventory()
     world.scan()
-    # one request after the other: there is time to see what was begun, also on a busy machine
-    with world.running("loader.py", "--lease_time=5", "--s3_concurrency=1") as loader:
-        deadline = time.monotonic() + 60
-        while not (written := inventory.row(0).newroot and under(world, inventory.row(0).newroot)):
-            assert time.monotonic() < deadline and loader.poll() is None
-            time.sleep(0.02)
-        os.kill(loader.pid, signal.SIGKILL)
+    # one slow request after the other: there is time to see what was begun, also on a busy machine
+    with s3_proxy(world) as (store, gateway):
+        store.delay = staticmethod(lambda method, path: 0.05 if method == "PUT" else 0.0)
+        env = {"LEASE_TIME": "5", "S3_CONCURRENCY": "1", "AWS_S3_GATEWAY": gateway}
+        with world.running("loader.py", env=env) as loader:
+            deadline = time.monotonic() + 60
+            while not (written := inventory.row(0).newroot and under(world, inventory.row(0).newroot)):
+                assert time.monotonic() < deadline and loader.poll() is None
+                time.sleep(0.02)
+            os.kill(loader.pid, signal.SIGKILL)
     left = inventory.row(0).newroot
     assert written and world.cluster.root_of(f"{world.folder}a.h5") is None, "nobody sees a part"
     time.sleep(6)
@@ -208,6 +215,7 @@ def test_what_is_refused_leaves_nothing(world: World, tmp_path: Path) -> None:
     assert roots_of(world.target_keys()) <= roots_of(before) and not row.newroot
 
 
+@pytest.mark.long
 def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
     world.settings["load_engine"] = "auto"
     world.put("a.h5", files.GOOD["chunked.h5"])
@@ -229,6 +237,21 @@ def test_a_reason_that_both_engines_give_is_said_once(world: World) -> None:
     assert row["state"] == "load failed" and row["loadreason"].endswith("(file signature not found)")
 
 
+@pytest.mark.parametrize("engine", ["direct", "auto"])
+def test_a_source_that_is_gone_is_refused_in_these_words(world: World, engine: str) -> None:
+    world.settings["load_engine"] = engine
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    inventory = world.make_inventory()
+    world.scan()
+    world.delete("a.h5")
+    before = world.target_keys()
+    world.ok("loader.py", "--drain")
+    row = inventory.row(0)
+    assert row.state is State.LOAD_FAILED and row.loadreason == "the source object is gone"
+    assert roots_of(world.target_keys()) <= roots_of(before) and not row.newroot
+
+
+@pytest.mark.long
 def test_a_root_that_its_domain_shows_is_never_deleted(world: World) -> None:
     """A worker that had lost its row has published over the one that has it."""
     world.put("a.h5", files.GOOD["chunked.h5"])
@@ -247,6 +270,7 @@ def test_a_root_that_its_domain_shows_is_never_deleted(world: World) -> None:
     assert world.rows()["a.h5"]["state"] == "verified"
 
 
+@pytest.mark.long
 def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
     found = {}
     world.cluster.request(
@@ -275,6 +299,7 @@ def test_a_domain_has_the_rights_that_hsds_would_give(world: World) -> None:
         assert ("default" in ours) is public and "friend" in ours
 
 
+@pytest.mark.long
 def test_where_nothing_can_be_put_direct_does_not_begin_and_auto_goes_by_hsload(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     world.make_inventory()
