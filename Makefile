@@ -3,7 +3,7 @@
 #   make demo FILES=DIR   the same with your own HDF5 files    make demo HSDS=1.0.2    with this as the cluster's HSDS
 #   make demo ENGINE=direct   without hsload    make faults ENGINE=direct   the tests with this load_engine
 #   make quick            tests that need no server, in seconds
-#   make test             all tests          make check    lint, types, tests
+#   make test             the tests, in minutes    make long    those that take long    make check    lint, types, both
 #   make corpus           public files in both modes    make e2e      image and manifests in containers
 #   make compatibility    what can be loaded, as a page (FILES=DIR for your own files)
 #   make faults           what happens when things die    make many      a file of 10,000 objects
@@ -39,7 +39,7 @@ VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(PO
 # and ENGINE=auto|direct|hsload
 SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 
-.PHONY: help setup demo quick test check kubectl promtool corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
+.PHONY: help setup demo quick test long check kubectl promtool corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
 	@sed -n '2,18s/^# *//p' Makefile
@@ -74,8 +74,15 @@ demo: $(READY)
 quick: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal tests/unit
 
+# twice as many workers as cores: half of their time they wait
+PYTEST = $(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal --durations=10 $(SETTING)
+
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(SETTING)
+	@$(PYTEST)
+
+# what takes ten seconds or more alone: many files, waits, crashes, damaged files, other versions and readers
+long: $(READY)
+	@$(PYTEST) -m long
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -83,7 +90,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-check: lint test
+check: lint test long
 
 # all public files in both modes, where they are beside the checkout
 corpus: $(READY)

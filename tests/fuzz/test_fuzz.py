@@ -73,6 +73,7 @@ def test_a_process_that_keeps_a_file_open_has_grown(tmp_path: Path) -> None:
     assert grown == f"files: {before.files + HELD + 1}, not {before.files}; temporary: {HELD + 1}, not 0"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_no_damaged_file_hurts_a_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in world.servers.s3.env().items():
@@ -103,6 +104,7 @@ def test_one_case_is_made_again(
     assert (tmp_path / "fuzz-case.h5").read_bytes() == body
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ["link", "ingest"])
 def test_damaged_files_that_are_loaded_end_in_a_state_that_is_true(servers: Servers, mode: str) -> None:

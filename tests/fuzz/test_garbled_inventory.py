@@ -61,6 +61,7 @@ class Spoiler:
             )
 
 
+@pytest.mark.long
 def test_a_worker_outlives_answers_of_another_form(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "LONGEST_OUTAGE_PAUSE", 0.2)
     made = world.make_inventory()

@@ -42,6 +42,7 @@ def large(verify_servers: VerifyServers, tmp_path_factory: pytest.TempPathFactor
     return path, verify_servers.load(path, "ingest")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["at the start", "in the middle"])
 @pytest.mark.parametrize(
     ("fault", "cause"), [("500", "away"), ("503", "busy"), ("cut", "away"), ("404", "file"), ("", None)]

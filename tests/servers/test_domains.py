@@ -85,6 +85,7 @@ def test_no_key_destroys_the_inventory_in_a_store_that_takes_two_forms_of_a_lett
     assert row.state is State.LOAD_FAILED and "would replace the inventory" in row.loadreason
 
 
+@pytest.mark.long
 def test_a_domain_and_a_folder_of_one_name_are_said(world: World) -> None:
     """A bucket may hold a.h5 and a.h5/b.h5; of HSDS's domains, one of them needs a folder where the other is."""
     world.ok("make_inventory.py")

@@ -48,6 +48,7 @@ def test_a_workers_life_as_json(world: World) -> None:
     assert ended["bad.h5"]["reason"] and ended["bad.h5"]["level"] == "WARNING"
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_hostile_key_reaches_no_terminal_raw(world: World) -> None:
     world.put("a.h5", files.GOOD["scalar.h5"])

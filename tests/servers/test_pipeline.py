@@ -63,6 +63,7 @@ def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: boo
     assert "verified" in summary and str(len(files.GOOD)) in summary
 
 
+@pytest.mark.long
 def test_what_cannot_be_linked_is_ingested(world: World) -> None:
     for key, body in files.UNLINKABLE.items():
         world.put(key, body)
@@ -97,6 +98,7 @@ def test_a_link_load_reads_a_few_per_cent_of_a_file(world: World, tmp_path: Path
         assert proxy.sent < size * 0.05, f"{proxy.sent} of {size} bytes"
 
 
+@pytest.mark.long
 def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World) -> None:
     world.put("a.h5", files.GOOD["scalar.h5"])
     world.make_inventory()
@@ -116,6 +118,7 @@ def test_a_file_that_changed_after_its_load_is_loaded_and_seen_anew(world: World
     assert (row["state"], row["version"], row["loadversion"]) == ("verified", 1, 1)
 
 
+@pytest.mark.long
 def test_pods_that_load_a_file_in_turns_do_not_meet_what_they_remember(world: World) -> None:
     """A loader's HSDS keeps for a minute what it wrote; another pod may have replaced it meanwhile."""
     versions = ["scalar.h5", "chunked.h5", "compressed.h5", "scalar.h5"]
@@ -153,6 +156,7 @@ def test_an_ingest_reads_each_byte_once(world: World) -> None:
         assert store.sent < 1.1 * size, f"{store.sent} of {size} bytes"
 
 
+@pytest.mark.long
 def test_keys_with_odd_characters_become_domains(world: World) -> None:
     keys = ["it's/größe + 50%25 #1?x=y&z.h5", '[a]*{b}/say "hi".h5', "温度/" + "/".join(["k" * 100] * 8) + ".h5"]
     for key in keys:
@@ -164,6 +168,7 @@ def test_keys_with_odd_characters_become_domains(world: World) -> None:
     assert {key: row["state"] for key, row in world.rows().items()} == dict.fromkeys(keys, "verified")
 
 
+@pytest.mark.long
 def test_a_private_load_can_be_read_by_its_owner_alone(world: World) -> None:
     world.settings = {"public_read": False}
     world.put("a.h5", files.GOOD["scalar.h5"])
@@ -176,6 +181,7 @@ def test_a_private_load_can_be_read_by_its_owner_alone(world: World) -> None:
         opened(world, "a.h5", world.servers.cluster.endpoint, "reader", "reader-word")
 
 
+@pytest.mark.long
 def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World) -> None:
     world.put("a.h5", files.GOOD["many_objects.h5"])
     world.make_inventory()
@@ -197,6 +203,7 @@ def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World
         world.servers.pod.restart()
 
 
+@pytest.mark.long
 def test_a_file_that_takes_too_long_is_ended_and_the_worker_lives_on(world: World) -> None:
     world.settings = {"load_time_limit": 1, "max_attempts": 2}
     world.put("a.h5", files.GOOD["scalar.h5"])
@@ -211,6 +218,7 @@ def test_a_file_that_takes_too_long_is_ended_and_the_worker_lives_on(world: Worl
     assert log.count("load begins") == 1
 
 
+@pytest.mark.long
 def test_the_programs_of_a_check_share_its_time(world: World, tmp_path: Path) -> None:
     tool = tmp_path / "my-hsdiff"
     tool.write_text("#!/bin/sh\nsleep 4\necho different\nexit 1\n")
@@ -228,6 +236,7 @@ def test_the_programs_of_a_check_share_its_time(world: World, tmp_path: Path) ->
     assert row["diffresult"].startswith("took too long: ended after 5 s (diff_time_limit)")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("link", "method", "state"),
     [(False, "verify", "load failed"), (True, "hsdiff", "check failed"), (True, "both", "verified")],
@@ -297,6 +306,7 @@ def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path
     assert (row["state"], row["loadattempts"], row["loadpodname"]) == ("new", 0, "")
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_fails_no_file(world: World) -> None:
     for number in range(2):
         world.put(f"{number}.h5", files.GOOD["scalar.h5"])
@@ -317,6 +327,7 @@ def test_a_server_that_goes_away_fails_no_file(world: World) -> None:
     assert {row["state"] for row in world.rows().values()} == {"loaded"}
 
 
+@pytest.mark.long
 def test_a_store_that_is_slower_than_hsload_is_waited_for(world: World) -> None:
     """HSDS takes a load into its memory; to write it out may take longer than one request for a flush has."""
     body = io.BytesIO()

@@ -31,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_xarray_and_rex_read_a_domain_as_they_read_the_file(world: World, folder: Path, link: bool) -> None:
     names = {"climate.nc": ("xarray", 8), "wind.h5": ("rex", 4)}
@@ -48,6 +49,7 @@ def test_xarray_and_rex_read_a_domain_as_they_read_the_file(world: World, folder
         assert int(reader(program, str(folder / name), world.folder + name, **login)) == variables
 
 
+@pytest.mark.long
 def test_small_and_large_chunks_are_read_by_every_version(world: World, tmp_path: Path) -> None:
     """HSDS 0.9 stores other chunks than it is asked for, and 1.0 looks for those that were asked for."""
     with h5py.File(tmp_path / "chunks.h5", "w") as file:

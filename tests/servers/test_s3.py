@@ -71,6 +71,7 @@ def test_no_credentials(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         Source(world.config()).check()
 
 
+@pytest.mark.long
 def test_an_endpoint_that_does_not_answer_passes(world: World) -> None:
     with pytest.raises(SourceUnavailable, match=r"bucket .* at http://127.0.0.1:9 does not answer"):
         Source(world.config(aws_s3_gateway="http://127.0.0.1:9")).check()

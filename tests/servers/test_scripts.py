@@ -84,6 +84,7 @@ def test_dump_inventory_without_an_inventory(world: World) -> None:
     assert "there is no inventory" in done.stderr and "make one with make_inventory.py" in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -125,6 +126,7 @@ def test_the_tools_beside_this_python_need_no_activated_environment(world: World
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_dump_inventory_as_text_and_json(world: World) -> None:
     world.put("a b.h5", files.GOOD["scalar.h5"])
     world.put("bad.h5", b"not hdf5")

@@ -87,6 +87,7 @@ def status(name: str, writer: str, reader: str, store: dict[str, str]) -> tuple[
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SEEN)
 def test_a_defect_is_there_and_its_script_shows_it(endpoints: Endpoints, name: str) -> None:
     for versions, expected in [(item, 1) for item in SEEN[name]] + [(item, 0) for item in GONE.get(name, [])]:

@@ -21,6 +21,7 @@ def load(world: World) -> None:
     world.ok("loader.py", "--drain")
 
 
+@pytest.mark.long
 def test_what_the_loading_hsds_tells_is_not_verified_until_it_was_restarted(world: World) -> None:
     world.settings = {"hsds_local": world.servers.pod.endpoint, "link_files": False}
     load(world)
@@ -36,6 +37,7 @@ def test_what_the_loading_hsds_tells_is_not_verified_until_it_was_restarted(worl
     assert world.rows()["a.h5"]["state"] == "verified"
 
 
+@pytest.mark.long
 def test_a_differ_with_an_hsds_of_its_own_stores_nothing(world: World) -> None:
     load(world)
     world.ok("differ.py", "--drain")

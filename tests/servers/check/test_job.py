@@ -145,6 +145,7 @@ def test_a_good_copy_is_passed_by_both(compared, quiet_file, quiet_domains, mode
     assert alone["verify"].reason == "PASSED by full comparison"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_what_hsdiff_does_not_see_is_found_after_it(verify_servers, compared, mutant, quiet_domains, capsys, mode):
     for name, (path, change) in UNSEEN.items():
@@ -157,6 +158,7 @@ def test_what_hsdiff_does_not_see_is_found_after_it(verify_servers, compared, mu
     assert judged.reason == "/data/floats: value at [0, 0]: source -0.0, domain 0.0 (hsdiff passed it)"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mutation_is_found_by_hsdiff_or_after_it(verify_servers, mutant, quiet_domains, capsys, mode):
     for name, (path, change) in SEEN.items():

@@ -90,6 +90,7 @@ def assert_lives_on(world: World, path: Path) -> None:
             np.testing.assert_array_equal(domain["data"][start : start + 100_000], expected[start : start + 100_000])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_what_is_verified_is_read_from_storage(world: World, tmp_path: Path, link: bool) -> None:
@@ -103,6 +104,7 @@ def test_what_is_verified_is_read_from_storage(world: World, tmp_path: Path, lin
         assert rows[name]["loadmode"] == ("link" if link and linkable else copied_as), rows[name]
 
 
+@pytest.mark.long
 def test_what_is_to_be_linked_or_nothing_says_why_not(world: World, tmp_path: Path) -> None:
     words = {"shuffled_and_small.h5": "shuffle without gzip", "at_the_end.h5": "past the end of the file"}
     rows = loaded(world, tmp_path, words, link_fallback="fail")

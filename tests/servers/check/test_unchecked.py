@@ -88,6 +88,7 @@ def test_it_is_seen_when_it_is_verified(world: World, inventory: Inventory) -> N
     assert inventory.row(0).state is State.VERIFIED
 
 
+@pytest.mark.long
 def test_a_new_version_takes_the_place_of_the_old_one_when_it_is_verified(world: World, inventory: Inventory) -> None:
     for version in (1, 2):
         put(world, version)
@@ -103,6 +104,7 @@ def test_a_new_version_takes_the_place_of_the_old_one_when_it_is_verified(world:
     assert not keys_under(world, replaced.root) and number(world) == 2
 
 
+@pytest.mark.long
 def test_what_fails_its_check_is_not_published(world: World, inventory: Inventory) -> None:
     put(world, 1)
     world.ok("loader.py", "--drain")
@@ -130,6 +132,7 @@ def test_what_fails_its_check_is_not_published(world: World, inventory: Inventor
     assert not keys_under(world, failed) and number(world) == 2
 
 
+@pytest.mark.long
 def test_a_differ_that_dies_leaves_no_second_name(world: World, inventory: Inventory) -> None:
     put(world, 1)
     world.ok("loader.py", "--drain")
@@ -147,6 +150,7 @@ def test_a_differ_that_dies_leaves_no_second_name(world: World, inventory: Inven
     assert number(world) == 1 and names(world) == [KEY]
 
 
+@pytest.mark.long
 def test_one_that_was_published_before_its_differ_died(world: World, inventory: Inventory) -> None:
     put(world, 1)
     world.ok("loader.py", "--drain")
@@ -161,6 +165,7 @@ def test_one_that_was_published_before_its_differ_died(world: World, inventory: 
     assert number(world) == 1
 
 
+@pytest.mark.long
 def test_a_root_that_was_given_up_is_not_taken_for_one_that_waits(world: World, inventory: Inventory) -> None:
     put(world, 1)
     world.ok("loader.py", "--drain")

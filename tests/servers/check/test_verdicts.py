@@ -41,6 +41,7 @@ CHANGES: dict[str, Callable[[h5pyd.File], None]] = {
 }
 
 
+@pytest.mark.long
 def test_a_difference_fails_a_check_at_once_wherever_it_is(world: World) -> None:
     world.settings = {"link_files": False}
     for key in CHANGES:

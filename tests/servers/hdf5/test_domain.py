@@ -181,6 +181,7 @@ def test_what_differs_among_many_is_found(verify_servers, many):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("most", [1 << 10, 16 << 10])
 def test_answers_about_many_that_are_too_large_are_asked_for_in_parts(verify_servers, many, most, monkeypatch):
     monkeypatch.setattr("bucket_loader.hdf5.domain._BATCH_BYTES", most)

@@ -41,6 +41,7 @@ def own_requests(world: World) -> Counter[bytes]:
     return Counter(head.partition(b"?")[0].partition(b" HTTP")[0] for head in mine)
 
 
+@pytest.mark.long
 def test_a_load_asks_eight_times_at_most(world: World) -> None:
     found = []
     world.make_inventory()
@@ -94,6 +95,7 @@ def test_a_loader_that_lost_its_row_leaves_the_domain_of_the_one_that_has_it(
     assert world.pod.root_of(f"{world.folder}a.h5") == root
 
 
+@pytest.mark.long
 def test_a_password_that_was_changed_fails_no_file(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     inventory = world.make_inventory()

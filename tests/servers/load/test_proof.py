@@ -32,6 +32,7 @@ def losing(folder: Path, loss: str) -> str:
     return str(script)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("loss", "counted", "named"),
     [

@@ -30,6 +30,7 @@ def test_a_good_copy_has_as_many_of_each_as_its_file(base_file, base_domains, hs
         assert count(one_by_one) == expected
 
 
+@pytest.mark.long
 def test_many_objects_are_counted_with_few_requests(verify_servers, hsds, monkeypatch):
     with verify_servers.open("/home/admin/many.h5", "w") as domain:
         inner = domain.create_group("an inner % group/ü")

@@ -37,6 +37,7 @@ def records(count: int) -> bytes:
     return body.getvalue()
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_complex_numbers_in_records_are_linked_or_refused_and_never_copied(world: World) -> None:
     """hsload copies them with their real part twice: source 2.0, domain 1.0."""

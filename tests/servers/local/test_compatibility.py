@@ -11,6 +11,7 @@ from bucket_loader.local.compatibility import Bench
 from tests import files
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_survey_takes_files_the_whole_way(tmp_path: Path) -> None:
     paths = {}

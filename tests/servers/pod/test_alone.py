@@ -21,6 +21,7 @@ exec hsload "$@"
 """
 
 
+@pytest.mark.long
 def test_a_file_that_kills_its_loader_is_given_up_and_its_neighbour_is_loaded(world: World, tmp_path: Path) -> None:
     """Two attempts, of which the first takes the neighbour along: with four workers in the drill."""
     tool = tmp_path / "deadly"

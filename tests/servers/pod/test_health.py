@@ -82,6 +82,7 @@ def test_a_loader_that_is_stopped_does_not_answer(world: World) -> None:
         until(lambda: get(port)[0] == 200, loader)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None:
     """Two workers: one whose child outlasts `stuck_after` several times, one that finds nothing to do."""
@@ -112,6 +113,7 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
         until(lambda: world.inventory().counts()[2] == 0, loader)
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_step_of_many_slow_requests_is_no_hang(world: World) -> None:
     """What follows hsload takes several times `stuck_after`, each of its requests less; none of them is in a child."""
@@ -140,6 +142,7 @@ def test_a_step_of_many_slow_requests_is_no_hang(world: World) -> None:
     assert world.inventory().row(0).loadattempts == 1
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_pod_that_waits_for_its_servers_is_well(world: World) -> None:
     port = free_port()

@@ -83,6 +83,7 @@ def kept(world: World, script: str, work: Work, rows: int, settings: dict[str, o
         assert (row.state, getattr(row, work.column("attempts"))) == (work.done, 1), out
 
 
+@pytest.mark.long
 def test_a_load_keeps_its_row_in_every_phase(world: World) -> None:
     store = Once({"head": lambda request: b"HEAD " in request, "look": lambda request: b"GET " in request})
     pod = Once(
@@ -111,6 +112,7 @@ def test_a_load_keeps_its_row_in_every_phase(world: World) -> None:
     assert store.met | pod.met | cluster.met == set(keys), "each phase was met"
 
 
+@pytest.mark.long
 def test_a_check_keeps_its_row_in_every_phase(world: World) -> None:
     checker = Once(
         {

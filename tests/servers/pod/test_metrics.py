@@ -72,6 +72,7 @@ def test_backlog_goes_on_after_an_outage(world: World) -> None:
 # -- real pods ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_watcher_and_loader_tell(world: World) -> None:
     world.settings = {"link_files": False, "workers": 2}

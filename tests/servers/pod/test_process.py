@@ -49,6 +49,7 @@ def test_a_loader_whose_threads_break_off_says_why_and_ends_with_1(world: World,
     assert f"stops done=0 failed=0 broken={threads} " in done.stdout
 
 
+@pytest.mark.long
 def test_one_thread_that_breaks_off_is_said_at_once_and_the_others_go_on(world: World, tmp_path: Path) -> None:
     for number in range(3):
         world.put(f"{number}.h5", files.GOOD["scalar.h5"])

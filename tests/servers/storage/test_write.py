@@ -32,6 +32,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.long
 @MODES
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_file_is_the_same_or_refused(verify_servers, tmp_path: Path, name: str, mode: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ simple = st.sampled_from([*map(np.dtype, NUMBERS), np.dtype("S7")])
 loadable = st.one_of(leaves, compounds(simple))
 
 
+@pytest.mark.long
 @LOADS
 @given(st.lists(st.tuples(loadable, shapes, st.booleans(), st.integers(0, 2**32)), min_size=2, max_size=4), st.data())
 def test_whole_files(verify_servers, tmp_path_factory, made, data):

@@ -252,6 +252,7 @@ def test_a_change_back_that_an_event_told_is_no_page_of_an_earlier_scan(world: W
     assert watching.watcher.hear([first], []).changed == 1
 
 
+@pytest.mark.long
 def test_a_watcher_listens_and_scans_where_the_queue_is_away(world: World, store: Store) -> None:
     world.make_inventory()
     env = {
@@ -276,6 +277,7 @@ def test_a_watcher_listens_and_scans_where_the_queue_is_away(world: World, store
     assert before.count(" scanned ") == 1, "the one at the start"
 
 
+@pytest.mark.long
 def test_a_queue_that_is_not_there(world: World, store: Store) -> None:
     queue = Events(Source(settings(world, store)), store.queue + "-else")
     with pytest.raises(SourceError, match=r"news-else refuses .*check src_events"):
