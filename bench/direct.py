@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +21,9 @@ from rich.console import Console
 from bench.measure import HEAD, Row, in_turns
 from bench.page import Curve, Section
 from bench.stage import Loaded, Stage, many_objects, one_dataset, stage
-from tests.s3_proxy import proxy_before
 
 WORKERS = 2
 LATENCY = 0.02  # seconds of each request, in the second table
-GROUPS = 1000
 
 
 def several_datasets(_: int) -> bytes:
@@ -78,58 +76,63 @@ class Work:
     runs: int = 3
     alone: bool = False
 
+    @property
+    def workers(self) -> int:
+        return min(WORKERS, self.count)
 
+    def keys(self) -> list[str]:
+        return [f"{number}.h5" for number in range(1, self.count + 1)]
+
+    def bucket(self, made: Stage, name: str) -> str:
+        """With these files, and a small one that is loaded before a single one: a pod has its start behind it."""
+        bodies = {key: self.make(number) for number, key in enumerate(self.keys())}
+        return made.bucket(name, bodies if self.count > 1 else {"0.h5": one_dataset(0)} | bodies)
+
+    def rate(self, made: Stage, engine: str, bucket: str, link: bool) -> float:
+        """Files per second."""
+        if self.count > 1:
+            return self.count / _load(made, engine, bucket, self.count, link).seconds
+        return 1 / _load(made, engine, bucket, 2, link, self.workers).seconds_of("1.h5")
+
+
+SEVERAL = Work("a file of 105 objects in 1,056 chunks", 1, several_datasets, (15, 12), runs=2)
 WORKS = (
-    Work("files with one dataset, 2 workers", 40, one_dataset, (8, 8)),
-    Work("files with 49 objects, 2 workers", 4, many_objects, (10, 10)),
-    Work("a file of 105 objects in 1,056 chunks", 1, several_datasets, (15, 12), runs=2),
-    Work(f"a file of {GROUPS:,} groups with {3 * GROUPS:,} attributes", 1, lambda _: groups(GROUPS), (25, 25), runs=1),
+    Work("files with one dataset, 2 workers", 150, one_dataset, (8, 8)),
+    Work("files with 49 objects, 2 workers", 6, many_objects, (10, 10), runs=2),
+    SEVERAL,
+    Work("a file of 1,000 groups with 3,000 attributes", 1, lambda _: groups(1000), (25, 25), runs=1),
+    Work("a file of 5,000 groups with 15,000 attributes", 1, lambda _: groups(5000), (0, 0), alone=True),
     Work("a file of 100,000 chunks of 1 KB", 1, small_chunks, (0, 0), alone=True),
 )
 
 
 def sections(runs: int, console: Console) -> Iterator[Section]:
     with stage() as made:
-        yield _against_hsload(made, runs, console, "Direct against hsload", "")
-        yield _against_copy(made, runs, console)
-        yield _against_kerchunk(made, runs, console)
+        buckets = {work: work.bucket(made, f"direct-{number}") for number, work in enumerate(WORKS)}
+        yield _against_hsload(made, buckets, runs, console, "Direct against hsload", "")
+        yield _against_copy(made, buckets[SEVERAL], runs, console)
+        yield _against_kerchunk(made, buckets, runs, console)
         yield _workers(made, runs, console)
-        with proxy_before(made.s3.endpoint) as (proxy, endpoint):
-            proxy.delay = staticmethod(lambda method, path: LATENCY)
-            text = f"With {LATENCY * 1000:.0f} ms more for each request that a loader or its children make of S3."
-            title = "Direct against hsload, far from the bucket"
-            yield _against_hsload(made, 1, console, title, text, WORKS[:2], aws_s3_gateway=endpoint)
+    with stage(latency=LATENCY) as made:
+        buckets = {work: work.bucket(made, f"far-{number}") for number, work in enumerate(WORKS[:3])}
+        text = f"With {LATENCY * 1000:.0f} ms more for each request of S3, by loaders, their children and HSDS."
+        yield _against_hsload(made, buckets, 1, console, "Direct against hsload, far from the bucket", text)
 
 
-def _load(
-    made: Stage, engine: str, bucket: str, count: int, link: bool, workers: int = WORKERS, **settings: object
-) -> Loaded:
-    about = {"load_engine": engine, "tgt_bucket": "target"} | settings
-    return made.load_all(bucket, count, link, workers, **about)
+def _load(made: Stage, engine: str, bucket: str, count: int, link: bool, workers: int = WORKERS) -> Loaded:
+    return made.load_all(bucket, count, link, workers, load_engine=engine, tgt_bucket="target")
 
 
 def _against_hsload(
-    made: Stage,
-    runs: int,
-    console: Console,
-    title: str,
-    text: str,
-    works: tuple[Work, ...] = WORKS,
-    **settings: object,
+    made: Stage, buckets: Mapping[Work, str], runs: int, console: Console, title: str, text: str
 ) -> Section:
     rows = []
-    for number, work in enumerate(works):
-        bodies = {f"{place}.h5": work.make(place) for place in range(work.count)}
-        name = f"direct-{number}-{'far' if settings else 'near'}"
-        bucket = made.bucket(name, bodies)
+    for work, bucket in buckets.items():
         for link, goal in zip((True, False), work.goals, strict=True):
             what = f"{work.what}, {'link' if link else 'ingest'}"
             console.print(what)
             row = Row(what, "hsload", "files/s", goal=goal or None)
-
-            def rate(engine: str, bucket: str = bucket, work: Work = work, link: bool = link) -> float:
-                return work.count / _load(made, engine, bucket, work.count, link, **settings).seconds
-
+            rate = partial(work.rate, made, bucket=bucket, link=link)
             if work.alone:
                 row.ours = [rate("direct") for _ in range(runs)]
                 rows.append([what, "", f"{1 / max(row.ours):.3g} s", "", "", "seconds", ""])
@@ -140,51 +143,52 @@ def _against_hsload(
     return Section(title, HEAD, rows, text)
 
 
-def _against_copy(made: Stage, runs: int, console: Console) -> Section:
+def _against_copy(made: Stage, bucket: str, runs: int, console: Console) -> Section:
     """Ingest against a copy of the same bytes by boto3, in ranges as large as the engine's, with as many threads."""
-    console.print("a plain copy of the bytes")
-    body = several_datasets(0)
-    bucket = made.bucket("direct-copy", {"0.h5": body})
     client, part = made.s3.client(), 8 << 20
+    size = client.head_object(Bucket=bucket, Key="1.h5")["ContentLength"]
 
-    def copy() -> float:
+    def copy(piece: int) -> float:
         began = time.monotonic()
 
         def one(first: int) -> None:
-            asked = f"bytes={first}-{min(first + part, len(body)) - 1}"
-            piece = client.get_object(Bucket=bucket, Key="0.h5", Range=asked)["Body"].read()
-            client.put_object(Bucket="target", Key=f"copy/{first}", Body=piece)
+            asked = f"bytes={first}-{min(first + part, size) - 1}"
+            data = client.get_object(Bucket=bucket, Key="1.h5", Range=asked)["Body"].read()
+            for start in range(0, len(data), piece):
+                client.put_object(Bucket="target", Key=f"copy/{first + start}", Body=data[start : start + piece])
 
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(one, range(0, len(body), part)))
-        return len(body) / 1e6 / (time.monotonic() - began)
+            list(pool.map(one, range(0, size, part)))
+        return size / 1e6 / (time.monotonic() - began)
 
     def ours() -> float:
-        return len(body) / 1e6 / _load(made, "direct", bucket, 1, link=False).seconds
+        return size / 1e6 * SEVERAL.rate(made, "direct", bucket, link=False)
 
-    row = Row("a file of 105 objects in 1,056 chunks, ingest", "boto3, the bytes alone", "MB/s", goal=0.7)
-    text = f"{len(body) / 1e6:,.0f} MB. The whole load, from the claim of its row to its finish."
-    return Section("Ingest against a copy", HEAD, [in_turns(row, ours, copy, runs).cells()], text)
+    rows = []
+    for rival, piece, goal in (("8 MiB each", part, 0.7), ("as many as HSDS has", size // 1056, None)):
+        console.print(f"a plain copy of the bytes, into objects of {rival}")
+        row = Row(f"{SEVERAL.what}, ingest", f"boto3, the bytes alone, into objects of {rival}", "MB/s", goal=goal)
+        rows.append(in_turns(row, ours, partial(copy, piece), runs).cells())
+    text = f"{size / 1e6:,.0f} MB. The whole load, from the claim of its row to its finish."
+    return Section("Ingest against a copy", HEAD, rows, text)
 
 
-def _against_kerchunk(made: Stage, runs: int, console: Console) -> Section:
+def _against_kerchunk(made: Stage, buckets: Mapping[Work, str], runs: int, console: Console) -> Section:
     """Links against references as Kerchunk makes them: a JSON for each file, in the bucket, with no server."""
     python = Path(sys.prefix) / "kerchunk" / "bin" / "python"
     rows = []
-    for number, work in enumerate(work for work in WORKS if not work.alone):
+    for work, bucket in buckets.items():
+        if work.alone:
+            continue
         console.print(f"Kerchunk: {work.what}")
-        bodies = {f"{place}.h5": work.make(place) for place in range(work.count)}
-        bucket = made.bucket(f"kerchunk-{number}", bodies)
 
-        def ours(bucket: str = bucket, work: Work = work) -> float:
-            return work.count / _load(made, "direct", bucket, work.count, link=True).seconds
-
-        def theirs(bucket: str = bucket, work: Work = work) -> float:
-            argv = [python, Path(__file__).parent / "kerchunk_links.py", bucket, "target", work.count, WORKERS]
-            env = made.s3.env() | {"FSSPEC_S3_ENDPOINT_URL": made.s3.endpoint, "PATH": os.environ["PATH"]}
+        def theirs(work: Work = work, bucket: str = bucket) -> float:
+            argv = [python, Path(__file__).parent / "kerchunk_links.py", bucket, "target", work.workers, *work.keys()]
+            env = made.s3.env() | {"FSSPEC_S3_ENDPOINT_URL": made.endpoint, "PATH": os.environ["PATH"]}
             done = subprocess.run([*map(str, argv)], env=env, capture_output=True, text=True, check=True, timeout=300)
             return work.count / float(done.stdout)
 
+        ours = partial(work.rate, made, "direct", bucket, link=True)
         rows.append(in_turns(Row(f"{work.what}, link", "Kerchunk", "files/s"), ours, theirs, runs).cells())
     text = "Kerchunk writes a JSON of the chunks' places for each file, and has no server, table or proof to care for."
     return Section("Links against Kerchunk", HEAD, rows, text)

@@ -1,8 +1,8 @@
 """The nearest relative of a link: Kerchunk makes references to the chunks of HDF5 files, one JSON for each.
 
-    kerchunk_links.py SOURCE_BUCKET TARGET_BUCKET COUNT WORKERS
+    kerchunk_links.py SOURCE_BUCKET TARGET_BUCKET WORKERS KEY...
 
-The files are 0.h5 and so on; the store is that of AWS_* and FSSPEC_S3_ENDPOINT_URL. As many processes as workers, with
+The store is that of AWS_* and FSSPEC_S3_ENDPOINT_URL. As many processes as workers, with
 all imported and started before the clock starts. Prints the seconds. It runs in an environment of its own (`make
 bench-direct`).
 """
@@ -26,12 +26,11 @@ def link(source: str, target: str) -> None:
 
 
 def main() -> None:
-    bucket, target, count, workers = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    bucket, target, workers, keys = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:]
     with get_context("spawn").Pool(workers) as pool:
-        pool.starmap(link, [(f"{bucket}/0.h5", f"{target}/kerchunk/warm")] * workers, chunksize=1)
+        pool.starmap(link, [(f"{bucket}/{keys[0]}", f"{target}/kerchunk/warm")] * workers, chunksize=1)
         began = time.monotonic()
-        names = [(f"{bucket}/{number}.h5", f"{target}/kerchunk/{bucket}/{number}.json") for number in range(count)]
-        pool.starmap(link, names, chunksize=1)
+        pool.starmap(link, [(f"{bucket}/{key}", f"{target}/kerchunk/{bucket}/{key}.json") for key in keys], chunksize=1)
         print(time.monotonic() - began)
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from bench.far import far
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
@@ -69,6 +70,10 @@ class Loaded:
     inventory: Inventory
     env: Mapping[str, str]  # with which it was loaded
 
+    def seconds_of(self, key: str) -> float:
+        """The load of one file."""
+        return next(float(line["seconds"]) for line in self.log if line["event"] == "load ended" and line["key"] == key)
+
 
 def _lines(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
@@ -82,6 +87,7 @@ def _time(line: dict[str, Any]) -> float:
 class Stage:
     root: Path
     s3: S3Server
+    endpoint: str  # of S3, as loaders and HSDS reach it
     cluster: HsdsServer
     pod: HsdsServer
     checker: HsdsServer
@@ -117,7 +123,7 @@ class Stage:
             "inventory_domain": f"{folder}inventory.h5",
             "hsds_endpoint": self.cluster.endpoint,
             "hsds_local": self.pod.endpoint,
-            "aws_s3_gateway": self.s3.endpoint,
+            "aws_s3_gateway": self.endpoint,
             "link_files": link,
             "workers": workers,
             "watchdog_sleep_time": 0.5,
@@ -164,16 +170,21 @@ class Stage:
 
 
 @contextmanager
-def stage(settings: Mapping[str, object] = LOADER_SETTINGS) -> Iterator[Stage]:
-    # with ETags, this S3 server computes the MD5 of the whole object for each request
-    with tempfile.TemporaryDirectory() as folder, S3Server(Path(folder), etags=False) as s3:
-        root = Path(folder)
+def stage(settings: Mapping[str, object] = LOADER_SETTINGS, latency: float = 0.0) -> Iterator[Stage]:
+    """`latency`: seconds that each request of S3 takes longer."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        # with ETags, this S3 server computes the MD5 of the whole object for each request
+        S3Server(Path(folder), etags=False) as s3,
+        far(s3.endpoint, latency) if latency else nullcontext(s3.endpoint) as endpoint,
+    ):
+        root, there = Path(folder), {"aws_s3_gateway": endpoint}
         (root / "config").mkdir()
         (root / "config" / "config.yml").touch()
         s3.make_bucket("target")
         with (
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "cluster") as cluster,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", settings) as pod,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS) as checker,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "cluster", there) as cluster,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", {**settings, **there}) as pod,
+            HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS | there) as checker,
         ):
-            yield Stage(root, s3, cluster, pod, checker)
+            yield Stage(root, s3, endpoint, cluster, pod, checker)

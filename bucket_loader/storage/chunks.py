@@ -64,8 +64,7 @@ class ChunkWriter:
             start = offsets[0]
             data = memoryview(self._read(start, offsets[-1] + lengths[-1] - start))
             for place, offset, length in zip(places, offsets, lengths, strict=True):
-                chunk = bytes(data[offset - start : offset - start + length])
-                self._transfers.put(ids.chunk_key(dataset, place), chunk)
+                self._transfers.put(ids.chunk_key(dataset, place), data[offset - start : offset - start + length])
 
         return work
 

@@ -106,7 +106,7 @@ class Transfers:
     def put_soon(self, key: str, body: bytes) -> None:
         self.run(len(body), lambda: self.put(key, body))
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes | memoryview) -> None:
         """Raises botocore's errors."""
         # the client waits for a store that is busy, and its errors say what it answered
         retries = 0 if self._put_fast(key, body) else self._put_by_client(key, body)
@@ -115,7 +115,7 @@ class Transfers:
             self.traffic.put_bytes += len(body)
             self.traffic.retries += retries
 
-    def _put_fast(self, key: str, body: bytes) -> bool:
+    def _put_fast(self, key: str, body: bytes | memoryview) -> bool:
         """Whether it was put."""
         if self._fast is None:
             return False
@@ -127,9 +127,9 @@ class Transfers:
             return False
         return True
 
-    def _put_by_client(self, key: str, body: bytes) -> int:
+    def _put_by_client(self, key: str, body: bytes | memoryview) -> int:
         """How many times it was tried again."""
-        answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+        answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=bytes(body))
         return answer["ResponseMetadata"].get("RetryAttempts", 0)
 
     def get(self, bucket: str, key: str, first: int, size: int, etag: str = "") -> bytes:
