@@ -49,8 +49,8 @@ class Domains:
     def _conflict(self, domain: str) -> str:
         """What a domain would do to the inventory; an empty text when it is nothing.
 
-        In one form of letters with accents: HSDS hands a path on as it is, and stores that keep names in a file system,
-        as the demo's does, may take both forms for one.
+        Both names are compared in one Unicode form: HSDS hands a path on as it is, and stores that keep names in a file
+        system, as the demo's does, may take two forms for the same name.
         """
         here, inventory = (unicodedata.normalize("NFC", path) for path in (domain, self.inventory))
         if here == inventory:

@@ -121,18 +121,18 @@ class Hsds:
             self._session.auth = HTTPBasicAuth(self.username.encode(), self.password.encode())
 
     def clone(self) -> Hsds:
-        """For another thread, whose signs of life are its own."""
+        """A copy for another thread, which gives signs of life of its own."""
         return Hsds(self.endpoint, self.username, self.password, self.bucket, self.patience, self.time_limit)
 
     def with_time_limit(self, seconds: float) -> Hsds:
-        """For another thread; a request is made once, and is over within so many seconds."""
+        """A copy for another thread; it makes each request once, with a limit in seconds."""
         return replace(self.clone(), patience=0.0, time_limit=seconds)
 
     def for_reading(self) -> Hsds:
-        """For one who reads a domain from its first to its last byte.
+        """A copy for reading a whole domain, which keeps its connections open.
 
-        Its connections are kept open. 500 is not tried again: HSDS has done that, for 13 s, and answers so to whoever
-        asks for what it cannot decode.
+        It does not try again after 500: HSDS has done that for 13 s, and answers so for everything that it cannot
+        decode.
         """
         return replace(self.clone(), alive=self.alive, passing=frozenset({503}), keeps_open=True)
 

@@ -1,4 +1,4 @@
-"""Lets what is slow to come (pages of a listing, rows of a table) be fetched while the last of it is worked on."""
+"""Fetches what comes slowly (pages of a listing, rows of a table) while the part before it is worked on."""
 
 from __future__ import annotations
 

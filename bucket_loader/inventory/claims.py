@@ -169,7 +169,7 @@ class Inventory(Table):
         check_move(claim.work.active, outcome.state)
         work, now = claim.work, int(time.time())
         values: dict[str, Any] = {work.column("status"): outcome.status}
-        if outcome.state is work.ready:  # to be tried again: the attempts count on
+        if outcome.state is work.ready:  # tried again: the attempts count on
             values |= {work.column("start"): 0, work.column("podname"): ""}
         elif outcome.state is State.NEW:
             values |= FRESH

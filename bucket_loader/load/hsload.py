@@ -26,7 +26,7 @@ class Mode(Enum):
 
 
 class WrongMode(Refused):
-    """It will not go in this mode, and may go in `next_mode`."""
+    """The file cannot be loaded in this mode, and perhaps in `next_mode`."""
 
     def __init__(self, reason: str, next_mode: Mode, status: int = 1) -> None:
         super().__init__(reason, status)
@@ -65,7 +65,9 @@ def load(children: Children, key: str, domain: str, mode: Mode) -> None:
 
 
 def judge(run: Finished, mode: Mode, named: Sequence[str] = ()) -> None:
-    """Raise what a run was but good: by its status and output. `named`: the source and the domain that it was given."""
+    """Raise for a run that was not good, by its status and output. `named`: the source and the domain that it was
+    given.
+    """
     errors, warnings = printed.records(run.lines, "ERROR"), printed.records(run.lines, "WARNING")
     expect_exit(run, errors)
     if run.status or errors:

@@ -289,7 +289,7 @@ class _Load(Attempt):
 
 
 class Undiagnosable(Refused):
-    """The preflight has named the object already."""
+    """A refusal that names the object already: the preflight found it."""
 
 
 def _copy_mode(found: Preflight) -> Mode:

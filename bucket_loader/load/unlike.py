@@ -1,4 +1,4 @@
-"""What hsload would write otherwise than it is in the file."""
+"""What hsload would write in another way than it is in the file."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from .several import Readable
 SHOWABLE = tuple(sorted(OF_FILES))
 LABELS = {state.label.replace(" ", "-"): state for state in SHOWABLE}
 EVENTS = ("loadstart", "loaddone", "diffstart", "diffdone", "added", "vanished")  # what --since looks at
-RUN_GAP = 256  # rows that are read along rather than asked around: a request costs more than a quarter of a chunk
+RUN_GAP = 256  # rows that are not wanted and are read along: one more request costs more than a quarter of a chunk
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

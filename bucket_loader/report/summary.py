@@ -18,7 +18,7 @@ from .several import Readable
 from .words import doing, pod_of
 
 RECENT_SECONDS = 600  # what the pace is measured over
-ENOUGH_FILES = 10  # finished in that time, before it says anything
+ENOUGH_FILES = 10  # files that are finished in that time before a pace is told
 ENOUGH_SECONDS = 30
 _COLUMNS = (
     *("state", "loadstart", "loaddone", "diffstart", "diffdone"),

@@ -27,7 +27,7 @@ class TooLarge(ValueError):
 
 
 def to_bytes(elements: Array, held: Type, refer: Refer) -> bytes:
-    """The bytes of a chunk. What varies in size is its number of bytes, in 4 bytes, and they. Raises TooLarge."""
+    """The bytes of a chunk. One that varies in size is its length, in 4 bytes, and its bytes. Raises TooLarge."""
     if not held.is_variable:
         return np.ascontiguousarray(_fixed(elements, held, refer)).tobytes()
     out = bytearray()
