@@ -19,18 +19,30 @@ def far(endpoint: str, seconds: float) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
 
 
 async def _serve(endpoint: str, seconds: float) -> asyncio.Server:
     address = urlsplit(endpoint)
+    connections = set[object]()  # asyncio itself does not keep what nobody refers to
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(task := asyncio.current_task())
         there, back = await asyncio.open_connection(address.hostname, address.port)
         await asyncio.gather(_hand_on(reader, back, seconds), _hand_on(there, writer, 0.0))
+        connections.discard(task)
 
     return await asyncio.start_server(connected, "127.0.0.1", 0)
+
+
+async def _stop(server: asyncio.Server) -> None:
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import requests
@@ -172,26 +173,8 @@ class Hsds:
             # is to be closed does a client learn of it at once, and not by its timeout
             headers["Connection"] = "close"
 
-        def once() -> requests.Response:
-            try:
-                answer = self._session.request(
-                    method,
-                    self.endpoint + path,
-                    params=query,
-                    json=json_body,
-                    data=data,
-                    headers=headers,
-                    stream=stream,
-                    timeout=(min(CONNECT_SECONDS, self.time_limit), self.time_limit),
-                )
-            except requests.RequestException as error:
-                kind = TimedOut if is_timeout(error) else Unavailable
-                raise kind(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
-            self.alive()
-            if answer.ok:
-                return answer
-            raise self._refusal(method, path, domain, answer)
-
+        about = {"params": query, "json": json_body, "data": data, "headers": headers, "stream": stream}
+        once = partial(self._once, method, path, domain, about)
         if not again:
             return once()
         retrying = tenacity.Retrying(
@@ -201,6 +184,18 @@ class Hsds:
             reraise=True,
         )
         return retrying(once)
+
+    def _once(self, method: str, path: str, domain: str | None, about: Mapping[str, Any]) -> requests.Response:
+        timeout = (min(CONNECT_SECONDS, self.time_limit), self.time_limit)
+        try:
+            answer = self._session.request(method, self.endpoint + path, timeout=timeout, **about)
+        except requests.RequestException as error:
+            kind = TimedOut if is_timeout(error) else Unavailable
+            raise kind(f"HSDS at {self.endpoint} does not answer ({_cause(error)})") from error
+        self.alive()
+        if answer.ok:
+            return answer
+        raise self._refusal(method, path, domain, answer)
 
     def _may_pass(self, error: BaseException) -> bool:
         return isinstance(error, Unavailable) and (not error.status or error.status in self.passing)

@@ -99,11 +99,28 @@ class Inventory(Table):
     ) -> Claim | None:
         """Claim a row of one chunk; with `attempts`, only one with so many, and 0 in the numbers of `first`."""
         token, total = new_token(), self._known_rows
+        ready, values = self._ready(work, pod, lease, now, attempts, first)
+        won = self._win(chunk, total, ready, values | {"token": token})
+        if not won:
+            return None
+        # the server repeats a request to a data node that did not answer it, and may so have given two rows
+        for row in won[1:]:
+            back = {"state": int(work.ready)} | ({} if attempts is None else {work.column("attempts"): attempts})
+            self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
+        if attempts is not None:
+            return Claim(won[0], work, token, self.table_id, first=first)
+        # the status is as it was before: an active row has that of a worker that is gone
+        status = int(getattr(won[0], work.column("status")))
+        return self._counted(Claim(won[0], work, token, self.table_id, taken_over=status in (IN_WORK, ALONE)), status)
+
+    def _ready(
+        self, work: Work, pod: str, lease: float, now: float, attempts: int | None, first: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any]]:
+        """The condition of a claim, and what it writes beside its token."""
         counter = work.column("attempts")
         ready = f"(state == {int(work.ready)}) & (notbefore <= {int(now)})"
         values: dict[str, Any] = {
             "state": int(work.active),
-            "token": token,
             "lease": int(now + lease),
             work.column("start"): int(now),
             work.column("done"): 0,
@@ -118,29 +135,26 @@ class Inventory(Table):
             # HSDS has no literal for an empty text
             ready += "".join(f" & ({name} == 0)" for name, value in first.items() if isinstance(value, int))
             values |= {counter: attempts + 1, work.column("status"): IN_WORK, **first}
+        return ready, values
+
+    def _win(self, chunk: int, total: int, ready: str, values: dict[str, Any]) -> list[Row]:
+        """The rows that now hold the token among the values: one, as a rule, or none."""
+        token = values["token"]
         try:
             changed = self._update(chunk, total, ready, values, limit=1, again=False)
             rows = [self.row(index) if row is None else self._decode(index, row) for index, row in changed]
-            won = [row for row in rows if row.token == token]  # one that is read anew may be another's already
+            return [row for row in rows if row.token == token]  # one that is read anew may be another's already
         except Unavailable:
             # the answer is lost, the claim may have been made
-            won = self._find(chunk, total, token)
-        if not won:
-            return None
-        # the server repeats a request to a data node that did not answer it, and may so have given two rows
-        if len(won) > 1:
-            won, others = won[:1], won[1:]
-            for row in others:
-                back = {"state": int(work.ready)} | ({} if attempts is None else {counter: attempts})
-                self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
-        if attempts is not None:
-            return Claim(won[0], work, token, self.table_id, first=first)
-        # the status is as it was before: an active row has that of a worker that is gone
-        status = int(getattr(won[0], work.column("status")))
-        claim = Claim(won[0], work, token, self.table_id, taken_over=status in (IN_WORK, ALONE))
-        # counted when the work starts: a file that kills its worker must count, too
+            return self._find(chunk, total, token)
+
+    def _counted(self, claim: Claim, status: int) -> Claim | None:
+        """The claim, with its attempt in the row; None when another worker has it. `status` is that of the last one.
+
+        It is counted when the work starts: a file that kills its worker must count, too.
+        """
         attempt = max(1, claim.attempt if status == IN_WORK else claim.attempt + 1)
-        counted: dict[str, Any] = {counter: attempt, work.column("status"): IN_WORK}
+        counted: dict[str, Any] = {claim.work.column("attempts"): attempt, claim.work.column("status"): IN_WORK}
         if not self._update_own(claim, counted):
             return None
         return replace(claim, row=replace(claim.row, **counted))
