@@ -16,6 +16,7 @@ from ..causes import Trouble, cause_of
 from .transfers import Transfers, Version
 
 _BLOCKS = 32  # kept in memory: the ones used last
+_AHEAD_BYTES = 16 << 20  # of blocks that are asked for at once
 
 
 class S3Object:
@@ -88,10 +89,11 @@ class _Stream(io.RawIOBase):
         """Ask at once for the blocks of the index with these places, each of which is to be read soon."""
         self._ahead.clear()
         size = self._index.blocksize
-        starts = {place // size * size for place in places if 0 <= place < self._source.size} - self._asked
-        if len(starts) > 1:
-            self._asked |= starts
-            for start in sorted(starts):
+        starts = dict.fromkeys(place // size * size for place in places if 0 <= place < self._source.size)
+        new = [start for start in starts if start not in self._asked][: _AHEAD_BYTES // size]
+        if len(new) > 1:
+            self._asked.update(new)
+            for start in new:
                 self._ahead[start] = self._source.read_ahead(start, min(size, self._source.size - start))
 
     def _fetch_index(self, start: int, end: int) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bucket_loader.hdf5.file import objects
+from bucket_loader.storage import source as source_module
 from bucket_loader.storage.source import opened
 
 BLOCK = 4096
@@ -64,3 +65,11 @@ def test_what_is_told_of_places_outside_of_the_file_is_not_asked_for() -> None:
     with opened("file", source, BLOCK, BLOCK) as of:  # type: ignore[arg-type]
         of.fetch_ahead([-1, source.size, 1 << 62])
         assert not source.begun
+
+
+def test_large_blocks_are_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "_AHEAD_BYTES", 10 * BLOCK)
+    source = Recorded(body(0))
+    with opened("file", source, BLOCK, BLOCK) as of:  # type: ignore[arg-type]
+        of.fetch_ahead(range(0, source.size, BLOCK))
+        assert len(source.begun) == 10 and not source.waited
