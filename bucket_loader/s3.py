@@ -8,24 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import botocore
 import botocore.exceptions
-import botocore.session
-import botocore.utils
-from botocore.config import Config as ClientConfig
 
 from .config import Config
 from .errors import OperatorError
 from .prefetch import side_by_side
 
 if TYPE_CHECKING:
+    from botocore.config import Config as ClientConfig
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-_PATIENCE = ClientConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60)
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 _GONE = {"404", "NoSuchKey", "NotFound"}
 
@@ -53,6 +49,10 @@ class Source:
 
     def __init__(self, config: Config, alive: Callable[[], None] = lambda: None) -> None:
         """`alive` is called after each answer of the store, by the thread that asked."""
+        # a quarter of the time that a report or a reset takes to start, none of which reads the bucket
+        import boto3
+        import botocore.session
+
         self._config, self._alive = config, alive
         self.bucket = config.src_bucket
         self.prefixes = config.src_prefix or ("",)
@@ -63,14 +63,12 @@ class Source:
 
     def _make_client(self) -> S3Client:
         config = self._config
-        options = _PATIENCE.merge(
-            ClientConfig(
-                max_pool_connections=max(10, config.workers),
-                signature_version=botocore.UNSIGNED if config.aws_s3_no_sign_request else None,
-                # the newer default ("when_supported") breaks Ceph, older MinIO, OpenIO and others
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            )
+        options = _options(
+            max_pool_connections=max(10, config.workers),
+            signature_version=botocore.UNSIGNED if config.aws_s3_no_sign_request else None,
+            # the newer default ("when_supported") breaks Ceph, older MinIO, OpenIO and others
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
         try:
             client = self._session.client("s3", endpoint_url=config.aws_s3_gateway, config=options)
@@ -82,7 +80,7 @@ class Source:
     def client_of_queue(self, endpoint: str, region: str | None) -> SQSClient:
         """A client for a queue of SQS, with the bucket's credentials; in aws_region where no other is named."""
         try:
-            client = self._session.client("sqs", endpoint_url=endpoint, region_name=region, config=_PATIENCE)
+            client = self._session.client("sqs", endpoint_url=endpoint, region_name=region, config=_options())
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise SourceError(f"src_events cannot be used: {error}") from error
         client.meta.events.register("after-call.sqs", lambda **_: self._alive())
@@ -199,11 +197,19 @@ class Source:
         return env
 
 
+def _options(**more: Any) -> ClientConfig:
+    from botocore.config import Config as ClientConfig
+
+    return ClientConfig(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10, read_timeout=60, **more)
+
+
 def _timestamp(text: str) -> datetime:
     """A time of an answer. botocore's own parser takes half of the time of a listing, which writes them as ISO 8601."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
+        import botocore.utils
+
         return botocore.utils.parse_timestamp(text)
 
 

@@ -32,6 +32,7 @@ def test_a_defect_is_one_line_unless_in_debug(
     assert ("Traceback" in shown) is traced
 
 
+@pytest.mark.long
 def test_a_workers_life_as_json(world: World) -> None:
     world.put("a b.h5", files.GOOD["scalar.h5"])
     world.put("bad.h5", b"not hdf5")

@@ -140,6 +140,7 @@ def test_pods_that_load_a_file_in_turns_do_not_meet_what_they_remember(world: Wo
         assert world.rows()["a.h5"]["state"] == "verified"
 
 
+@pytest.mark.long
 def test_an_ingest_reads_each_byte_once(world: World) -> None:
     """The index of the chunks lies between them: a reader that only reads ahead loses its place at each look there."""
     body = io.BytesIO()
@@ -262,6 +263,7 @@ def test_a_file_that_takes_too_much_memory_fails_at_once_and_the_worker_lives_on
     assert max(rows["big.h5"][attempts] for attempts in ("loadattempts", "diffattempts")) == 1
 
 
+@pytest.mark.long
 def test_another_program_can_take_the_place_of_hsload_and_gets_no_secret_by_its_arguments(
     world: World, tmp_path: Path
 ) -> None:

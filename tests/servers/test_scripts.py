@@ -105,6 +105,7 @@ def test_a_pod_with_an_operators_mistake_waits_and_says_for_what(
         assert words in done.stderr
 
 
+@pytest.mark.long
 def test_a_loader_waits_for_a_folder_that_is_missing(world: World) -> None:
     world.ok("make_inventory.py")
     done = world.run("loader.py", "--once", env={"TGT_FOLDER": "/home/admin/nowhere/", "READY_TIMEOUT": "4"})

@@ -194,6 +194,7 @@ def cluster_of_1_0(verify_servers, tmp_path_factory):
         yield server.endpoint
 
 
+@pytest.mark.long
 def test_what_the_clusters_server_cannot_read_is_not_verified(verify_servers, compared, cluster_of_1_0, tmp_path):
     """HSDS 0.9 gives a dataset of small chunks larger ones, and 1.0 takes them for those of the file."""
     with h5py.File(tmp_path / "small_chunks.h5", "w") as file:

@@ -60,6 +60,7 @@ def test_a_difference_fails_a_check_at_once_wherever_it_is(world: World) -> None
         world.ok("reset_inventory.py", "--checks", "--yes")
 
 
+@pytest.mark.long
 def test_a_file_that_cannot_be_loaded_fails_at_once_whatever_its_names(world: World) -> None:
     def fill(file: h5py.File) -> None:
         file.attrs[f"Connection refused/{BUSY}"] = 1

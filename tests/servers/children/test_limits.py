@@ -55,6 +55,7 @@ def test_a_forked_child_ends_with_the_process_that_supervised_it(tmp_path: Path)
     assert left_of(started) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", ["forked", "fresh"])
 def test_a_killed_loader_leaves_no_hsload_behind(world: World, program: str, tmp_path: Path) -> None:
     if program == "fresh":

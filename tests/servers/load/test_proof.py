@@ -56,6 +56,7 @@ def test_a_domain_with_less_than_its_file_is_not_loaded(
     assert world.pod.root_of(world.folder + "a.h5") is None
 
 
+@pytest.mark.long
 def test_what_hsload_spoils_and_hsds_can_hold_is_verified(world: World, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["group/data"] = np.arange(9)

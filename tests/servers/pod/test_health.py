@@ -51,6 +51,7 @@ def test_a_port_that_is_taken_is_one_line(world: World) -> None:
 # -- real loaders ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_a_loader_in_a_call_without_an_end_is_found_out(world: World) -> None:
     port = free_port()

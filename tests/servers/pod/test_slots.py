@@ -100,6 +100,7 @@ def test_a_worker_that_ends_leaves_its_slot_to_others(world: World, inventory: I
     assert slots.share().take(0)
 
 
+@pytest.mark.long
 def test_a_loader_with_one_slot_begins_the_next_file_during_a_flush(world: World) -> None:
     """The real loader: the answer to a flush is held back until the next file's hsload has made its domain."""
     for number in range(2):

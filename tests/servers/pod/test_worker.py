@@ -145,6 +145,7 @@ def test_a_row_whose_workers_died_again_and_again_is_given_up(world: World, inve
     assert "its worker died in each of 2 attempts" in rows[0].loadreason
 
 
+@pytest.mark.long
 def test_a_long_job_keeps_its_row(world: World, inventory: Inventory) -> None:
     """It asks nothing meanwhile."""
 

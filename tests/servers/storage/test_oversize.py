@@ -12,6 +12,7 @@ from tests.unit.storage.test_oversize import bomb
 from tests.world import World
 
 
+@pytest.mark.long
 @pytest.mark.servers
 @pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
 def test_a_bomb_fails_its_row_and_hurts_no_server(world: World, tmp_path: Path, link: bool) -> None:

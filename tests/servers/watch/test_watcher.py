@@ -134,6 +134,7 @@ def test_a_key_that_cannot_be_a_domain_is_recorded_as_failed(world: World, inven
     assert rows["ok.h5"].state is State.NEW
 
 
+@pytest.mark.long
 def test_a_thousand_keys_in_one_batch_and_odd_ones(world: World, inventory: Inventory) -> None:
     keys = [f"k{number:04}.h5" for number in range(1500)] + ["größe + 100%/it's #1.h5"]
     client = world.servers.s3.client()
