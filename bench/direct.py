@@ -90,9 +90,8 @@ class Work:
 
     def rate(self, made: Stage, engine: str, bucket: str, link: bool) -> float:
         """Files per second."""
-        if self.count > 1:
-            return self.count / _load(made, engine, bucket, self.count, link).seconds
-        return 1 / _load(made, engine, bucket, 2, link, self.workers).seconds_of("1.h5")
+        loaded = _load(made, engine, bucket, max(2, self.count), link, self.workers)
+        return self.count / (loaded.seconds if self.count > 1 else loaded.seconds_of("1.h5"))
 
 
 SEVERAL = Work("a file of 105 objects in 1,056 chunks", 1, several_datasets, (15, 12), runs=2)

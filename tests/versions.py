@@ -29,7 +29,7 @@ TABLE = re.compile(r"(?<=<!-- made by make versions -->\n).*?(?=<!-- end -->)", 
 def outcome(cluster: str, pod: str, suite: str) -> tuple[str, bool]:
     """What a suite said in few words, and whether all of it passed."""
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "4", "-m", "not corpus", SUITES[suite]]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "3", "-m", "not corpus", SUITES[suite]]
     command += [f"--cluster-hsds={cluster}", f"--pod-hsds={pod}", "--timeout=600"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     *rest, last = done.stdout.splitlines()

@@ -98,9 +98,9 @@ class Inventory(Table):
         first: Mapping[str, Any] = MappingProxyType({}),
     ) -> Claim | None:
         """Claim a row of one chunk; with `attempts`, only one with so many, and 0 in the numbers of `first`."""
-        token, total = new_token(), self._known_rows
+        total = self._known_rows
         ready, values = self._ready(work, pod, lease, now, attempts, first)
-        won = self._win(chunk, total, ready, values | {"token": token})
+        token, won = values["token"], self._win(chunk, total, ready, values)
         if not won:
             return None
         # the server repeats a request to a data node that did not answer it, and may so have given two rows
@@ -109,18 +109,17 @@ class Inventory(Table):
             self._update_at(row.index, f"(token == {token}) & (rowid == {row.rowid})", back)
         if attempts is not None:
             return Claim(won[0], work, token, self.table_id, first=first)
-        # the status is as it was before: an active row has that of a worker that is gone
-        status = int(getattr(won[0], work.column("status")))
-        return self._counted(Claim(won[0], work, token, self.table_id, taken_over=status in (IN_WORK, ALONE)), status)
+        return self._counted(Claim(won[0], work, token, self.table_id))
 
     def _ready(
         self, work: Work, pod: str, lease: float, now: float, attempts: int | None, first: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
-        """The condition of a claim, and what it writes beside its token."""
+        """The condition of a claim, and what it writes, a new token among it."""
         counter = work.column("attempts")
         ready = f"(state == {int(work.ready)}) & (notbefore <= {int(now)})"
         values: dict[str, Any] = {
             "state": int(work.active),
+            "token": new_token(),
             "lease": int(now + lease),
             work.column("start"): int(now),
             work.column("done"): 0,
@@ -148,16 +147,18 @@ class Inventory(Table):
             # the answer is lost, the claim may have been made
             return self._find(chunk, total, token)
 
-    def _counted(self, claim: Claim, status: int) -> Claim | None:
-        """The claim, with its attempt in the row; None when another worker has it. `status` is that of the last one.
+    def _counted(self, claim: Claim) -> Claim | None:
+        """The claim, with its attempt in the row; None when another worker has it.
 
         It is counted when the work starts: a file that kills its worker must count, too.
         """
+        # the status is as it was before: an active row has that of a worker that is gone
+        status = int(getattr(claim.row, claim.work.column("status")))
         attempt = max(1, claim.attempt if status == IN_WORK else claim.attempt + 1)
         counted: dict[str, Any] = {claim.work.column("attempts"): attempt, claim.work.column("status"): IN_WORK}
         if not self._update_own(claim, counted):
             return None
-        return replace(claim, row=replace(claim.row, **counted))
+        return replace(claim, row=replace(claim.row, **counted), taken_over=status in (IN_WORK, ALONE))
 
     def _find(self, chunk: int, total: int, token: int) -> list[Row]:
         """The rows of a chunk that hold a token, read without a condition."""
