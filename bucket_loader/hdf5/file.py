@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -145,12 +145,13 @@ def objects(
             obj = place.open(file)
             kind = key_of(obj)[1]
             count = obj.get_num_objs() if kind == "group" else 0
-            named = links(obj) if count and (most_links is None or count <= most_links) else {}
+            infos = _link_infos(obj) if count and (most_links is None or count <= most_links) else {}
+            named = _links(obj, infos)
         keys = {}
         for number, name in enumerate(hard := [name for name, link in named.items() if link[0] == "hard"]):
             with reading(place, name):
                 if ahead and number % _AHEAD == 0:
-                    ahead([obj.links.get_info(encode(other)).u for other in hard[number : number + _AHEAD]])
+                    ahead([infos[encode(other)].u for other in hard[number : number + _AHEAD]])
                 keys[name] = key = key_of(obj, encode(name))[0]
                 if key not in seen:
                     seen.add(key)
@@ -167,11 +168,20 @@ def _is_utf8(text: str) -> bool:
 
 def links(group: h5py.h5g.GroupID) -> dict[str, tuple[str, ...]]:
     """Every link of a group by name: ("hard",), ("soft", path), ("external", file, path) or ("user-defined", class)."""
+    return _links(group, _link_infos(group))
+
+
+def _link_infos(group: h5py.h5g.GroupID) -> dict[bytes, h5py.h5l.LinkInfo]:
+    """What HDF5 says of every link of a group, by name: its type, and the address that a hard one leads to."""
     names: list[bytes] = []
     group.links.iterate(names.append)
+    return {name: group.links.get_info(name) for name in names}
+
+
+def _links(group: h5py.h5g.GroupID, infos: Mapping[bytes, h5py.h5l.LinkInfo]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        kind = group.links.get_info(name).type
+    for name, info in infos.items():
+        kind = info.type
         if kind == h5py.h5l.TYPE_HARD:
             found[decode(name)] = ("hard",)
         elif kind == h5py.h5l.TYPE_SOFT:
