@@ -10,7 +10,7 @@
 #   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
 #   make bench            against the loop with xargs    make bench-direct   the direct engine against hsload
 #   make bench-scale      tables of a million rows
-#   make versions         the suites with other versions of HSDS (QUICK=1: the newest, two suites)
+#   make versions         the suites with other versions of HSDS (QUICK=1: the newest, three suites)
 #   make browser          Chromium, for the tests of the report page
 #   make kubectl          kubectl, for those of the manifests    make promtool   promtool, for those of the alerts
 #   make screens          the pictures of the README

@@ -40,8 +40,8 @@ def world(servers: Servers, request: pytest.FixtureRequest) -> World:
 
 
 @pytest.fixture(scope="session")
-def verify_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VerifyServers]:
-    with started(tmp_path_factory.mktemp("verify-servers")) as servers:
+def verify_servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[VerifyServers]:
+    with started(tmp_path_factory.mktemp("verify-servers"), pytestconfig.getoption("--cluster-hsds")) as servers:
         yield servers
 
 

@@ -7,15 +7,19 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import h5py
 import h5pyd
 from h5pyd._apps.utillib import load_file
 
+from bucket_loader.children import answering
+from bucket_loader.hdf5.beside import Beside
 from bucket_loader.hsds import Hsds
-from bucket_loader.local.servers import HsdsServer, S3Server
+from bucket_loader.local.servers import OWN_HSDS, HsdsServer, S3Server
 from bucket_loader.storage import ids
+from bucket_loader.storage.__main__ import source_of
 from bucket_loader.storage.source import S3Object, opened
 from bucket_loader.storage.target import Domain as PublishedDomain
 from bucket_loader.storage.transfers import Transfers
@@ -51,20 +55,23 @@ class VerifyServers:
         client = self.s3.client()
         client.upload_file(str(path), "src", path.name)
         uri, root, name = f"s3://src/{path.name}", ids.new_root(), f"/home/admin/direct-{mode}-{path.name}"
+        within = options.pop("within", ())
         wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
         with Transfers(client, BUCKET, 8, 64 << 20) as transfers:
             source = S3Object(transfers, "src", path.name, 1 << 20)
-            with opened(uri, source, 256 << 10, 2 << 20) as of:
+            beside = Beside(uri, partial(source_of, transfers), within)
+            with opened(uri, source, 256 << 10, 2 << 20, beside) as of:
                 written = Writer(of, wish, Destination(BUCKET, root), transfers).write()
         body = PublishedDomain.of(root, USER, {}, public=False).to_json()
         client.put_object(Bucket=BUCKET, Key=ids.domain_key(name), Body=body)
         return name, written
 
-    def open(self, name: str, mode: str) -> h5pyd.File:
+    def open(self, name: str, mode: str, server: HsdsServer | None = None) -> h5pyd.File:
         if mode != "r":
             self.changed.add(name)
+        endpoint = (server or self.hsds).endpoint
         return h5pyd.File(
-            name, mode, endpoint=self.hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET, use_cache=False
+            name, mode, endpoint=endpoint, username=USER, password=PASSWORD, bucket=BUCKET, use_cache=False
         )
 
     def domain(self, name: str) -> Domain:
@@ -74,7 +81,7 @@ class VerifyServers:
 
     def verify(self, path: Path, name: str, **options) -> Report:
         with closing(self.domain(name)) as domain, h5py.File(path, "r") as source:
-            return verify(source, domain, **options)
+            return verify(source, domain, beside=Beside(str(path), answering.open_bytes), **options)
 
     def env(self) -> dict[str, str]:
         """The environment of the command."""
@@ -92,7 +99,7 @@ class VerifyServers:
 
 
 @contextmanager
-def started(root: Path) -> Iterator[VerifyServers]:
+def started(root: Path, reader_version: str = OWN_HSDS) -> Iterator[VerifyServers]:
     with S3Server(root) as s3:
         s3.make_bucket(BUCKET)
         s3.make_bucket("src")
@@ -100,7 +107,9 @@ def started(root: Path) -> Iterator[VerifyServers]:
         settings = {"dn_max_retries": 2}
         with (
             HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, settings=settings) as hsds,
-            HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, "reader", settings=settings) as reader,
+            HsdsServer(
+                root, s3, BUCKET, {USER: PASSWORD}, "reader", settings=settings, version=reader_version
+            ) as reader,
         ):
             for folder in ("/home/", "/home/admin/"):
                 h5pyd.Folder(

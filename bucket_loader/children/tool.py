@@ -101,6 +101,7 @@ class Children:
         options = ["--strict"] if self.tools.config.strict_diff else []
         options += ["--after-hsdiff"] if after_hsdiff else []
         options += ["--sampled"] if sampled else []
+        options += [f"--within={prefix}" for prefix in self.tools.config.src_prefix]
         self.ask("verify", [*options, self.tools.source.url(key), domain], whole_file=not sampled)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 
 from ..log import printable
-from .file import Identifier
+from .file import Identifier, decode
 
 _MOST_LINKS = 64  # followed for one path, of which a loop of soft links has no end
 
@@ -14,11 +14,11 @@ def values_elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
     """Why a dataset's values cannot be had; an empty text when they can. They are in files out of reach."""
     properties = dataset.get_create_plist()
     if count := properties.get_external_count():
-        names = sorted({_text(properties.get_external(number)[0]) for number in range(count)})
+        names = sorted({as_text(properties.get_external(number)[0]) for number in range(count)})
         return f"dataset {path} keeps its data in other files: {', '.join(names)}"
     if properties.get_layout() != h5py.h5d.VIRTUAL:
         return ""
-    sources = {_text(properties.get_virtual_filename(number)) for number in range(properties.get_virtual_count())}
+    sources = {as_text(properties.get_virtual_filename(number)) for number in range(properties.get_virtual_count())}
     if others := sorted(sources - {"."}):
         return f"dataset {path} is virtual, with its data in other files: {', '.join(others)}"
     if source := _linked_out(dataset, properties):
@@ -71,5 +71,6 @@ def _has_other_links(group: h5py.h5g.GroupID) -> bool:
     return any(group.links.get_info(name).type != h5py.h5l.TYPE_HARD for name in names)
 
 
-def _text(name: bytes | str) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+def as_text(name: bytes | str) -> str:
+    """A name as h5py gives it, which is bytes for some."""
+    return decode(name) if isinstance(name, bytes) else name

@@ -242,6 +242,11 @@ def attribute_values(attribute: h5py.h5a.AttrID, form: Type, shape: tuple[int, .
     return out.reshape((count, *inner))
 
 
+def extents_of(selection: tuple[slice, ...]) -> tuple[int, ...]:
+    """How many elements a selection has along each axis."""
+    return tuple(len(range(part.start, part.stop, part.step or 1)) for part in selection)
+
+
 def as_elements(raw: Array, form: Type) -> Array:
     """Void elements as the numpy type of a plain form, flat; an array type adds its dimensions."""
     dtype = form.numpy
@@ -252,6 +257,8 @@ def as_elements(raw: Array, form: Type) -> Array:
 
 class Dataset:
     """A dataset of the source, opened with a chunk cache that fits its chunks."""
+
+    is_elsewhere = False  # whether its values are in other files
 
     def __init__(self, file: h5py.File, place: Place) -> None:
         self.id = place.open(file)
@@ -271,21 +278,31 @@ class Dataset:
 
     def read(self, selection: tuple[slice, ...]) -> Array:
         """The elements of a selection, flat. Raises OSError or TypeError when HDF5 or h5py cannot read them."""
-        extents = tuple(s.stop - s.start for s in selection)
-        space = self.id.get_space()
-        if selection:
-            space.select_hyperslab(tuple(s.start for s in selection), extents)
-        memory = h5py.h5s.create_simple(extents) if selection else h5py.h5s.create(h5py.h5s.SCALAR)
         if self.form.is_plain:
-            dtype = self.form.numpy
-            raw = np.empty(extents, f"V{dtype.itemsize}")
-            self.id.read(memory, space, raw, self.id.get_type())
-            return as_elements(raw, self.form)
+            return as_elements(self.read_stored(selection), self.form)
+        extents, memory, space = self._spaces(selection)
         dtype = self.id.dtype
         base, inner = dtype.subdtype or (dtype, ())
         out = np.empty(extents + inner, base)
         self.id.read(memory, space, out, h5py.h5t.py_create(dtype))
         return out.reshape((math.prod(extents), *inner))
+
+    def read_stored(self, selection: tuple[slice, ...]) -> Array:
+        """The elements of a selection as bytes (void), in its shape; of a plain form. Raises as `read` does."""
+        extents, memory, space = self._spaces(selection)
+        raw = np.empty(extents, f"V{self.form.numpy.itemsize}")
+        self.id.read(memory, space, raw, self.id.get_type())
+        return raw
+
+    def _spaces(self, selection: tuple[slice, ...]) -> tuple[tuple[int, ...], h5py.h5s.SpaceID, h5py.h5s.SpaceID]:
+        """The extents of a selection, and its spaces in memory and in the file."""
+        space = self.id.get_space()
+        if not selection:
+            return (), h5py.h5s.create(h5py.h5s.SCALAR), space
+        extents = extents_of(selection)
+        steps = tuple(part.step or 1 for part in selection)
+        space.select_hyperslab(tuple(part.start for part in selection), extents, steps)
+        return extents, h5py.h5s.create_simple(extents), space
 
     def fill_value(self) -> Array | None:
         """The fill value that the file's author set, as one element; None when it is the default or undefined."""

@@ -39,6 +39,7 @@ def write(children: Children, key: str, root: str, bucket: str, readers: Sequenc
     options += [f"--concurrency={config.s3_concurrency}", *(f"--reader={version}" for version in readers)]
     if config.link_files:
         options.append("--link" if config.link_fallback == "ingest" else "--only-link")
+    options += [f"--within={prefix}" for prefix in config.src_prefix]
     options += [f"--block={config.s3_block_size}", f"--data-block={config.s3_data_block_size}"]
     return children.ask("storage", [*options, children.tools.source.url(key), root]).content
 

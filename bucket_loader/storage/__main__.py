@@ -11,13 +11,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, partial
 
 import botocore.exceptions
 
 from ..causes import Trouble, cause_of
 from ..children.answer import Answer, telling
 from ..children.answering import answered, child_parser, puts_of_environment, s3_of_environment
+from ..hdf5.beside import Beside
 from .oversize import SizeLimits
 from .source import LocalFile, S3Object, opened
 from .transfers import Transfers
@@ -55,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 # of a file that is smaller than that, an ingest reads all at once
                 first = options.block if link else 4 * options.data_block
-                source = _source(options.source, transfers, first)
-                with opened(options.source, source, options.block, options.data_block) as of:
+                source = source_of(transfers, options.source, first)
+                beside = Beside(options.source, partial(source_of, transfers), options.within)
+                with opened(options.source, source, options.block, options.data_block, beside) as of:
                     destination = Destination(options.bucket, options.root)
                     writer = Writer(of, wish, destination, transfers)
                     with telling(options.answer, writer.progress):
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if answer.verdict == "done" else 2
 
 
-def _source(name: str, transfers: Transfers, first: int) -> S3Object | LocalFile:
+def source_of(transfers: Transfers, name: str, first: int) -> S3Object | LocalFile:
     """The source, of which the first bytes are read with one request."""
     if not name.startswith("s3://"):
         return LocalFile(name)

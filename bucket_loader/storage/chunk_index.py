@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from array import array
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
@@ -15,6 +16,16 @@ _NAMES = {h5py.h5z.FILTER_DEFLATE: "deflate", h5py.h5z.FILTER_SHUFFLE: "shuffle"
 _UNDONE: tuple[tuple[str, ...], ...] = ((), ("shuffle",), ("deflate",), ("shuffle", "deflate"))
 
 Integers = npt.NDArray[np.int64]
+# bytes of a file from an offset on, in any thread
+Read = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True)
+class ChunkFile:
+    """A file with chunks that are those of another's dataset."""
+
+    uri: str
+    read: Read = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -22,13 +33,16 @@ class ChunkIndex:
     """The n chunks of a dataset that were written.
 
     `places`: shape (n, rank), which chunk along each axis; `offsets` and `sizes`: shape (n,), in bytes of the file.
-    `skipped`: how many may not have gone through all filters.
+    `skipped`: how many may not have gone through all filters. `files`: those that the chunks are in, and `homes`, shape
+    (n,): in which of them each is; none, where all are in the dataset's own.
     """
 
     places: Integers
     offsets: Integers
     sizes: Integers
-    skipped: int
+    skipped: int = 0
+    files: tuple[ChunkFile, ...] = ()
+    homes: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)

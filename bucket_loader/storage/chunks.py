@@ -13,7 +13,7 @@ from ..hdf5.file import Dataset
 from ..hdf5.types import Type
 from ..hdf5.values import Array
 from . import elements, ids, layout
-from .chunk_index import Integers
+from .chunk_index import ChunkIndex, Integers, Read
 from .elements import Refer
 from .layout import Copied, Decoded, Linked, Shape, Sliced
 from .transfers import Transfers
@@ -22,8 +22,6 @@ _RUN = 8 << 20  # bytes of neighbouring chunks that are read with one request
 _GAP = 64 << 10  # bytes between two chunks that are read and thrown away, rather than ask twice
 _TABLE_CHUNK = 4 << 20
 TABLE_TYPE = np.dtype([("offset", "<i8"), ("size", "<i4")])
-# bytes of the source from an offset on
-Read = Callable[[int, int], bytes]
 
 
 @dataclass
@@ -47,22 +45,30 @@ class ChunkWriter:
         self.compresses = False  # how much is stored is known when the transfers are done
 
     def copy(self, plan: Copied, dataset: str, sizes: Sizes) -> None:
-        """Put each chunk of the file under the dataset's id; neighbours are read at once."""
+        """Put each chunk of a file under the dataset's id; neighbours are read at once."""
         index = plan.index
-        order = np.argsort(index.offsets, kind="stable")
+        sizes.chunks, sizes.stored = len(index), int(index.sizes.sum())
+        if index.homes is None:
+            self._copy_of(self._read, np.arange(len(index)), index, dataset)
+            return
+        for home, file in enumerate(index.files):
+            self._copy_of(file.read, np.flatnonzero(index.homes == home), index, dataset)
+
+    def _copy_of(self, read: Read, chosen: Integers, index: ChunkIndex, dataset: str) -> None:
+        """Put the chosen chunks, which are in one file."""
+        order = chosen[np.argsort(index.offsets[chosen], kind="stable")]
         places, offsets, lengths = index.places[order], index.offsets[order], index.sizes[order]
-        sizes.chunks, sizes.stored = len(index), int(lengths.sum())
         for first, last in _neighbours(offsets, lengths):
             run = slice(first, last)
-            work = self._copy_run(dataset, places[run].tolist(), offsets[run].tolist(), lengths[run].tolist())
+            work = self._copy_run(read, dataset, places[run].tolist(), offsets[run].tolist(), lengths[run].tolist())
             self._transfers.run(int(offsets[last - 1] + lengths[last - 1] - offsets[first]), work)
 
     def _copy_run(
-        self, dataset: str, places: list[list[int]], offsets: list[int], lengths: list[int]
+        self, read: Read, dataset: str, places: list[list[int]], offsets: list[int], lengths: list[int]
     ) -> Callable[[], None]:
         def work() -> None:
             start = offsets[0]
-            data = memoryview(self._read(start, offsets[-1] + lengths[-1] - start))
+            data = memoryview(read(start, offsets[-1] + lengths[-1] - start))
             for place, offset, length in zip(places, offsets, lengths, strict=True):
                 self._transfers.put(ids.chunk_key(dataset, place), data[offset - start : offset - start + length])
 
@@ -71,12 +77,13 @@ class ChunkWriter:
     def slice(self, plan: Sliced, shape: Shape, item: int, dataset: str, sizes: Sizes) -> None:
         """Put a contiguous dataset in pieces; the last ones are filled up with zeros."""
         whole = math.prod(plan.chunk) * item
+        read = plan.read or self._read
         places, starts, lengths = layout.runs(shape, plan.chunk, item)
         sizes.chunks, sizes.stored = len(places), whole * len(places)
         for place, start, length in zip(places.tolist(), starts.tolist(), lengths.tolist(), strict=True):
 
             def work(place: list[int] = place, start: int = start, length: int = length) -> None:
-                body = self._read(plan.offset + start, length).ljust(whole, b"\0")
+                body = read(plan.offset + start, length).ljust(whole, b"\0")
                 self._transfers.put(ids.chunk_key(dataset, place), body)
 
             self._transfers.run(whole, work)
@@ -152,21 +159,36 @@ class ChunkWriter:
         """
         factors = np.array(plan.chunk) // np.array(plan.part)
         dims = tuple(int(n * f) for n, f in zip(layout.chunk_counts(shape, plan.chunk), factors, strict=True))
-        chunk = layout.slab(dims, TABLE_TYPE.itemsize, _TABLE_CHUNK)
-        homes = plan.index.places // np.array(chunk)
-        order = np.lexsort(homes.T[::-1])
-        homes = homes[order]
-        begins = np.r_[True, (homes[1:] != homes[:-1]).any(axis=1)] if len(homes) else np.zeros(0, bool)
+        index, uris = plan.index, [file.uri.encode() for file in plan.index.files]
+        homes = index.homes if len(uris) > 1 else None
+        chunk = layout.slab(dims, TABLE_TYPE.itemsize + (max(map(len, uris)) if homes is not None else 0), _TABLE_CHUNK)
+        tiles = index.places // np.array(chunk)
+        order = np.lexsort(tiles.T[::-1])
+        tiles = tiles[order]
+        begins = np.r_[True, (tiles[1:] != tiles[:-1]).any(axis=1)] if len(tiles) else np.zeros(0, bool)
         starts = np.flatnonzero(begins).tolist()
-        for first, last in zip(starts, [*starts[1:], len(homes)], strict=True):
+        for first, last in zip(starts, [*starts[1:], len(tiles)], strict=True):
             rows = order[first:last]
             block = np.zeros(chunk, TABLE_TYPE)
-            inside = tuple((plan.index.places[rows] - homes[first] * np.array(chunk)).T)
-            block["offset"][inside] = plan.index.offsets[rows]
-            block["size"][inside] = plan.index.sizes[rows]
-            sizes.chunks, sizes.stored = sizes.chunks + 1, sizes.stored + block.nbytes
-            self._transfers.put_soon(ids.chunk_key(table, homes[first].tolist()), block.tobytes())
+            inside = tuple((index.places[rows] - tiles[first] * np.array(chunk)).T)
+            block["offset"][inside] = index.offsets[rows]
+            block["size"][inside] = index.sizes[rows]
+            body = block.tobytes()
+            if homes is not None:
+                # an entry without a chunk has a name, too: HSDS takes that of the entry before, and fails at the first
+                which = np.zeros(chunk, np.int64)
+                which[inside] = homes[rows]
+                body = _with_names(block, which, uris)
+            sizes.chunks, sizes.stored = sizes.chunks + 1, sizes.stored + len(body)
+            self._transfers.put_soon(ids.chunk_key(table, tiles[first].tolist()), body)
         return dims, chunk
+
+
+def _with_names(block: Array, which: Integers, uris: list[bytes]) -> bytes:
+    """The entries of a chunk table, each with the name of its file behind it, which is one of `uris`."""
+    names = [len(uri).to_bytes(4, "little") + uri for uri in uris]
+    entries = zip(block.ravel(), which.ravel().tolist(), strict=True)
+    return b"".join(entry.tobytes() + names[name] for entry, name in entries)
 
 
 def _neighbours(offsets: Integers, lengths: Integers) -> Iterator[tuple[int, int]]:

@@ -12,15 +12,15 @@ import numpy as np
 from ..hdf5.file import Dataset
 from ..hdf5.types import Type
 from . import chunk_index
-from .chunk_index import ChunkIndex, Integers
+from .chunk_index import ChunkIndex, Integers, Read
 from .datatypes import same_bytes
 
 INLINE_CHUNKS = 30  # links of a dataset that are kept in its JSON; more are a table
 SMALL_CHUNK = 128 << 10  # bytes; the request for a smaller chunk costs more than its bytes
 LARGE_CHUNK = 32 << 20
 _MERGED = 1 << 20
-_PIECE = 4 << 20
-_LEAST_PIECE = 64 << 10  # of a contiguous dataset whose extents have few divisors
+PIECE = 4 << 20
+LEAST_PIECE = 64 << 10  # of a contiguous dataset whose extents have few divisors
 # HSDS names all chunks of the file that make one of its own in a request line of 8,190 bytes
 _MOST_MERGED = 128
 _VARIABLE_ELEMENTS = 1 << 16
@@ -53,11 +53,15 @@ class Copied:
 
 @dataclass(frozen=True)
 class Sliced:
-    """A contiguous dataset without filters, from an offset of the file on, in chunks that are each one run of bytes."""
+    """A contiguous dataset without filters, from an offset of the file on, in chunks that are each one run of bytes.
+
+    `read` is for bytes that are not in the file itself.
+    """
 
     chunk: Shape
     offset: int
     why: str = ""  # not linked
+    read: Read | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def plan(dataset: Dataset, held: Type, link: bool, max_chunk: int) -> Plan:
         return Empty(None)
     if not shape:
         return Decoded((1,), why="it is a scalar")
-    item = _item_bytes(dataset, held)
+    item = item_bytes(dataset, held)
     if 0 in shape:
         return Empty(_first_chunk(dataset, item))
     if not same_bytes(dataset.form, held):
@@ -106,14 +110,14 @@ def plan(dataset: Dataset, held: Type, link: bool, max_chunk: int) -> Plan:
     return _decoded(dataset, item, f"it is {kind}: its values are not in chunks of its own")
 
 
-def _item_bytes(dataset: Dataset, held: Type) -> int:
+def item_bytes(dataset: Dataset, held: Type) -> int:
     """The bytes of one element, or their upper bound where elements vary in size."""
     if not held.is_variable:
         return max(1, held.numpy.itemsize)
     # no more than all bytes of the file are in its elements
     count = math.prod(dataset.shape or ())
     file_bytes = int(h5py.h5i.get_file_id(dataset.id).get_filesize())
-    return max(_PIECE // _VARIABLE_ELEMENTS, file_bytes // max(1, count))
+    return max(PIECE // _VARIABLE_ELEMENTS, file_bytes // max(1, count))
 
 
 def _of_chunked(dataset: Dataset, item: int, link: bool, max_chunk: int) -> Plan:
@@ -138,18 +142,18 @@ def _of_chunked(dataset: Dataset, item: int, link: bool, max_chunk: int) -> Plan
 
 def _of_contiguous(dataset: Dataset, item: int, link: bool) -> Plan:
     shape, offset = dataset.shape or (), dataset.id.get_offset()
-    piece = slab(shape, item, _PIECE)
+    piece = slab(shape, item, PIECE)
     if offset is None:
         return Empty(piece)
     if not link:
         return Sliced(piece, offset)
     end = h5py.h5i.get_file_id(dataset.id).get_filesize()
     if offset + reach(shape, piece, item) > end:
-        piece = slab(shape, item, _PIECE, divide=True)
-        if math.prod(piece) * item < min(_LEAST_PIECE, math.prod(shape) * item):
+        piece = slab(shape, item, PIECE, divide=True)
+        if math.prod(piece) * item < min(LEAST_PIECE, math.prod(shape) * item):
             why = "it lies at the end of the file, and HSDS would read past that: its extents have no divisors"
-            return Sliced(slab(shape, item, _PIECE), offset, why)
-    return Linked(piece, piece, _slabs(shape, piece, item, offset))
+            return Sliced(slab(shape, item, PIECE), offset, why)
+    return Linked(piece, piece, slabs(shape, piece, item, offset))
 
 
 def slab(shape: Shape, item: int, most: int, divide: bool = False) -> Shape:
@@ -186,16 +190,16 @@ def _strides(shape: Shape, item: int) -> Integers:
     return np.array([math.prod(shape[axis + 1 :]) * item for axis in range(len(shape))], np.int64)
 
 
-def _slabs(shape: Shape, piece: Shape, item: int, offset: int) -> ChunkIndex:
+def slabs(shape: Shape, piece: Shape, item: int, offset: int) -> ChunkIndex:
     """The pieces of a contiguous dataset as if they were chunks of the file."""
     places = _places(shape, piece)
     offsets = offset + (places * np.array(piece)) @ _strides(shape, item)
-    return ChunkIndex(places, offsets, np.full(len(places), math.prod(piece) * item, np.int64), 0)
+    return ChunkIndex(places, offsets, np.full(len(places), math.prod(piece) * item, np.int64))
 
 
 def runs(shape: Shape, piece: Shape, item: int) -> tuple[Integers, Integers, Integers]:
     """The pieces of a contiguous dataset: places, first byte, and bytes that are there, which are fewer at the edge."""
-    index = _slabs(shape, piece, item, 0)
+    index = slabs(shape, piece, item, 0)
     axis = next((a for a, rows in enumerate(piece) if rows > 1), len(piece) - 1)
     rows = np.minimum(piece[axis], shape[axis] - index.places[:, axis] * piece[axis])
     return index.places, index.offsets, rows * (math.prod(piece[axis + 1 :]) * item)
@@ -223,10 +227,10 @@ def _decoded(dataset: Dataset, item: int, why: str, index: ChunkIndex | None = N
     """Through the library, in chunks of some MiB: the file's, several of them, or a part of one."""
     shape, chunk = dataset.shape or (), dataset.chunks
     if chunk is None:
-        return Decoded(slab(shape, item, _PIECE), why=why)
+        return Decoded(slab(shape, item, PIECE), why=why)
     size = math.prod(chunk) * item
     if size > LARGE_CHUNK:
-        whole = slab(chunk, item, _PIECE)
+        whole = slab(chunk, item, PIECE)
     else:
         whole = chunk if size >= SMALL_CHUNK else merged(chunk, shape, item)
     occupied = None
@@ -245,7 +249,12 @@ def _first_chunk(dataset: Dataset, item: int) -> Shape:
     """The chunk of a dataset without values, which may grow."""
     if dataset.chunks:
         return dataset.chunks
-    return slab(tuple(max(1, extent) for extent in dataset.shape or ()), item, _PIECE)
+    return slab(tuple(max(1, extent) for extent in dataset.shape or ()), item, PIECE)
+
+
+def needs_table(plan: Linked) -> bool:
+    """Whether the places of the chunks are a table of their own, and not a part of the dataset's JSON."""
+    return len(plan.index) > INLINE_CHUNKS or plan.part != plan.chunk or len(plan.index.files) > 1
 
 
 def to_json(plan: Plan, uri: str, table: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
@@ -255,6 +264,9 @@ def to_json(plan: Plan, uri: str, table: str | None) -> tuple[dict[str, Any] | N
     chunked = {"class": "H5D_CHUNKED", "dims": list(plan.chunk)}
     if not isinstance(plan, Linked):
         return chunked, chunked
+    uris = [file.uri for file in plan.index.files] or [uri]
+    # of several, the table says for each chunk which it is in
+    where = {"file_uri": uris[0]} if len(uris) == 1 else {}
     if table is None:
         chunks = {
             "_".join(map(str, place)): [int(offset), int(size)]
@@ -262,10 +274,10 @@ def to_json(plan: Plan, uri: str, table: str | None) -> tuple[dict[str, Any] | N
                 plan.index.places.tolist(), plan.index.offsets, plan.index.sizes, strict=True
             )
         }
-        return chunked, {"class": "H5D_CHUNKED_REF", "file_uri": uri, "dims": list(plan.chunk), "chunks": chunks}
+        return chunked, {"class": "H5D_CHUNKED_REF", **where, "dims": list(plan.chunk), "chunks": chunks}
     linked = {
         "class": "H5D_CHUNKED_REF_INDIRECT",
-        "file_uri": uri,
+        **where,
         "dims": list(plan.chunk),
         "chunk_table": table,
     }

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import h5py
 
+from ..hdf5.elsewhere import as_text
 from ..hdf5.file import encode, shape_of
 
 # h5pyd puts names into the address of its request, and the HTTP server of HSDS takes a line of 8,190 bytes
@@ -77,6 +78,8 @@ class Unwritten:
             # a chunk at the edge reaches past the values
             self.size += max(0, size - written * elements * item, (count - written) * _VISIT_BYTES)
             self.chunks += written
+        elif properties.get_external_count():
+            self.chunks += -(-size // _PIECE_BYTES)
         elif layout == h5py.h5d.VIRTUAL:
             self.size += max(0, size - item * self._mapped(properties))
         elif layout != h5py.h5d.COMPACT and dataset.get_offset() is None:
@@ -94,13 +97,16 @@ class Unwritten:
         return count, 0 if hopeless else int(dataset.get_num_chunks()), math.prod(chunk)
 
     def _mapped(self, properties: h5py.h5p.PropDCID) -> int:
-        """How many elements of a virtual dataset are mapped to values of this file that somebody wrote."""
+        """How many elements of a virtual dataset are mapped to values that somebody wrote; in other files, all are."""
         count = 0
         for number in range(properties.get_virtual_count()):
+            mapped = int(properties.get_virtual_vspace(number).get_select_npoints())
             name = properties.get_virtual_dsetname(number)
-            if name not in self._sources:
-                self._sources[name] = self._written(name)
-            count += min(self._sources[name], int(properties.get_virtual_vspace(number).get_select_npoints()))
+            if as_text(properties.get_virtual_filename(number)) == ".":
+                if name not in self._sources:
+                    self._sources[name] = self._written(name)
+                mapped = min(self._sources[name], mapped)
+            count += mapped
         return count
 
     def _written(self, name: str) -> int:

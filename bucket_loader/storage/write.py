@@ -13,8 +13,8 @@ import h5py
 
 from ..causes import Trouble
 from ..hdf5 import types
+from ..hdf5.anywhere import open_dataset
 from ..hdf5.domain import COLLECTIONS
-from ..hdf5.elsewhere import values_elsewhere
 from ..hdf5.file import (
     Dataset,
     Identifier,
@@ -33,7 +33,8 @@ from ..hdf5.file import (
 )
 from ..hdf5.types import Type
 from ..log import printable
-from . import chunks, datatypes, elements, ids, layout
+from . import chunks, datatypes, elements, elsewhere, ids, layout
+from .chunk_index import ChunkFile
 from .chunks import ChunkWriter, Sizes
 from .layout import Copied, Decoded, Linked, Sliced
 from .oversize import MAX_MEMBERS, SizeLimits, Unwritten, too_large_a_chunk, too_many_members, too_much_unwritten
@@ -42,6 +43,13 @@ from .transfers import Transfers
 
 _TICK = 1e-6  # seconds between two links or attributes: HSDS knows the order of their creation by their times
 LEAST_LINKED = 513  # elements; whoever wants links does not miss those of a smaller dataset
+# entries of a chunk table: where a chunk is, and in which object where these are several
+_OFFSET = types.Member(name="offset", offset=0, type=types.Integer(size=8, order="LE", signed=True))
+_SIZE = types.Member(name="size", offset=8, type=types.Integer(size=4, order="LE", signed=True))
+# "ASCII": HSDS decodes the name itself, as UTF-8, and fails where that is done already
+_NAME = types.Member(name="file_uri", offset=12, type=types.String(length=None, charset="ASCII", padding="NULLTERM"))
+_PLACE = types.Compound(size=12, members=(_OFFSET, _SIZE))
+_NAMED_PLACE = types.Compound(size=12 + _NAME.type.stored_size, members=(_OFFSET, _SIZE, _NAME))
 _LETTERS = {"group": "g", "dataset": "d", "named type": "t"}
 
 
@@ -95,6 +103,7 @@ class Writer:
     def __init__(self, of: Opened, wish: Wish, destination: Destination, transfers: Transfers) -> None:
         self._file, self._wish, self._destination, self._transfers = of.file, wish, destination, transfers
         self._reading_values, self._fetch_ahead = of.reading_values, of.fetch_ahead
+        self._beside, self._here = of.beside, ChunkFile(wish.uri, of.read)
         self._chunks = ChunkWriter(transfers, of.read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
         self._unwritten = Unwritten(of.file, wish.limits.unwritten)
@@ -124,7 +133,7 @@ class Writer:
                 if identity[0] == "g":
                     body |= self._group(obj)
                 elif identity[0] == "d":
-                    body |= self._dataset(Dataset(self._file, place), identity, place.path)
+                    body |= self._dataset(open_dataset(self._file, place, self._beside), identity, place.path)
                 else:
                     body |= self._named_type(obj, place.path)
                 body["attributes"] = self._attributes(obj, place.path)
@@ -152,11 +161,11 @@ class Writer:
             tid = item.id.get_type() if item.kind == "dataset" else item.id
             self._held(tid, f"{item.kind} {path}", item.kind == "dataset")
         if item.kind == "dataset":
+            open_dataset(self._file, item.place, self._beside)
             self._unwritten.add(item.id)
             limits = self._wish.limits
             if refused := (
-                values_elsewhere(path, item.id)
-                or too_large_a_chunk(path, item.id, limits.chunk)
+                too_large_a_chunk(path, item.id, limits.chunk)
                 or too_much_unwritten(path, self._unwritten.size, limits.unwritten)
             ):
                 raise Unholdable(refused)
@@ -254,7 +263,7 @@ class Writer:
         self.written.datasets += 1
         tid = source.id.get_type()
         _, held = self._held(tid, f"dataset {path}", of_dataset=True)
-        plan = layout.plan(source, held, self._wish.link, self._wish.limits.chunk)
+        plan = elsewhere.plan(source, held, self._wish.link, self._wish.limits.chunk, self._here)
         sizes = self.written.sizes[identity] = Sizes()
         table = self._values(plan, source, held, identity, path, sizes)
         whole, made_with = layout.to_json(plan, self._wish.uri, table)
@@ -286,9 +295,7 @@ class Writer:
             case Linked():
                 self.written.linked += 1
                 sizes.linked_chunks, sizes.linked = len(plan.index), int(plan.index.sizes.sum())
-                if len(plan.index) > layout.INLINE_CHUNKS or plan.part != plan.chunk:
-                    return self._chunk_table(plan, shape)
-                return None
+                return self._chunk_table(plan, shape) if layout.needs_table(plan) else None
             case Copied():
                 self._chunks.copy(plan, identity, sizes)
             case Sliced():
@@ -308,15 +315,12 @@ class Writer:
         sizes = self.written.sizes[identity] = Sizes()
         dims, chunk = self._chunks.table(plan, shape, identity, sizes)
         sizes.logical = math.prod(dims) * chunks.TABLE_TYPE.itemsize
-        members = (
-            types.Member(name="offset", offset=0, type=types.Integer(size=8, order="LE", signed=True)),
-            types.Member(name="size", offset=8, type=types.Integer(size=4, order="LE", signed=True)),
-        )
+        several = len(plan.index.files) > 1
         chunked = {"class": "H5D_CHUNKED", "dims": list(chunk)}
         body = {
             "id": identity,
             "root": ids.root_id(self._destination.root),
-            "type": datatypes.to_json(types.Compound(size=12, members=members)),
+            "type": datatypes.to_json(_NAMED_PLACE if several else _PLACE),
             "shape": _shape_json(dims),
             "layout": chunked,
             "creationProperties": {"layout": chunked},

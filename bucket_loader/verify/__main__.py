@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from ..children import answering
 from ..children.answer import Answer
-from ..children.answering import answered, hsds_of_environment, open_source
+from ..children.answering import answered, hsds_of_environment, open_bytes, open_source
+from ..hdf5.beside import Beside
 from ..hsds import Hsds
 from ..log import clear_line
 from . import Domain, Report, verify
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 limit=options.limit,
                 after_hsdiff=options.after_hsdiff,
                 sampled=options.sampled,
+                beside=Beside(options.source, open_bytes, options.within),
             )
         if not options.answer:
             _show(report, options)

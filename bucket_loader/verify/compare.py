@@ -14,6 +14,7 @@ import h5py
 
 from ..causes import Trouble, cause_of
 from ..hdf5 import types
+from ..hdf5.beside import Beside
 from ..hdf5.domain import Domain, DomainReadError
 from .attributes import compare_attributes
 from .dataset import compare_dataset
@@ -33,17 +34,19 @@ def verify(
     max_bytes: int = 64 << 20,
     after_hsdiff: bool = False,
     sampled: bool = False,
+    beside: Beside | None = None,
 ) -> Report:
     """Compare a file with a domain, in both directions.
 
     Stops after `limit` differences. Holds about `max_bytes` bytes of values at most. `after_hsdiff`: hsdiff exited with
     0 and said nothing, so that the values of integer datasets are known to be equal, and those of float datasets but
-    for the sign of zero. `sampled`: of a large dataset the values at its corners and in its middle alone. Raises
-    `Trouble` when the comparison cannot be made or finished.
+    for the sign of zero. `sampled`: of a large dataset the values at its corners and in its middle alone. `beside`: the
+    files that the source may have values in. Raises `Trouble` when the comparison cannot be made or finished.
     """
     report = Report()
     try:
-        _compare(Sides(source, domain, Recorder(report, limit, strict)), Reading(max_bytes, after_hsdiff, sampled))
+        sides = Sides(source, domain, Recorder(report, limit, strict), beside)
+        _compare(sides, Reading(max_bytes, after_hsdiff, sampled))
     except LimitReached:
         pass
     except Trouble:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..causes import cause_of
+from ..causes import Trouble, cause_of
 from ..hdf5 import types, values
+from ..hdf5.anywhere import open_dataset
 from ..hdf5.domain import chunk_shape_from_json, shape_from_json
 from ..hdf5.file import Dataset
 from ..hdf5.values import Pair, Undecodable
@@ -22,7 +23,10 @@ def compare_dataset(sides: Sides, reading: Reading, partners: Partners, item: di
     """
     path, record = partners.path, sides.record
     try:
-        ours = Dataset(sides.source, partners.place)
+        ours = open_dataset(sides.source, partners.place, sides.beside)
+    except Trouble as error:
+        record.trouble(path, str(error), error.cause)
+        return
     except (OSError, TypeError, ValueError) as error:
         record.trouble(path, f"the dataset of the source cannot be opened ({error})", cause_of(error))
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 
+from ..hdf5.beside import Beside
 from ..hdf5.domain import COLLECTIONS, Domain
 from ..hdf5.file import Key, Place, target_of
 from .report import Recorder
@@ -79,6 +80,7 @@ class Objects:
 class Sides:
     """The file and the domain, which of their objects are partners so far, and the record of what differs."""
 
-    def __init__(self, source: h5py.File, domain: Domain, record: Recorder) -> None:
-        self.source, self.domain, self.record = source, domain, record
+    def __init__(self, source: h5py.File, domain: Domain, record: Recorder, beside: Beside | None = None) -> None:
+        """`beside`: the files that the source may have values in."""
+        self.source, self.domain, self.record, self.beside = source, domain, record, beside
         self.objects = Objects(source)

@@ -56,7 +56,8 @@ def compare_values(
         return
     if len(grain) != len(dataset.shape) or 0 in grain:
         grain = dataset.chunks or dataset.shape
-    if reading.after_hsdiff and dataset.form.is_plain:
+    # of values in other files, hsdiff has seen fill values
+    if reading.after_hsdiff and dataset.form.is_plain and not dataset.is_elsewhere:
         if isinstance(dataset.form, types.Integer):
             return
         reader.zeros_only = isinstance(dataset.form, types.Float)

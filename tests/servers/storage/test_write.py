@@ -27,8 +27,8 @@ REFUSED = {
     "many_arrays": "elements that are arrays",
     "long_double": "numbers of 16 bytes",
     "time": "which HSDS does not know",
-    "virtual_of_others": "other files",
-    "external_storage": "other files",
+    "virtual_of_others": "cannot be read",
+    "external_storage": "cannot be read",
 }
 
 

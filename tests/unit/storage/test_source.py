@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
+from bucket_loader.hdf5 import stream as stream_module
 from bucket_loader.hdf5.file import objects
-from bucket_loader.storage import source as source_module
 from bucket_loader.storage.source import opened
 
 BLOCK = 4096
@@ -52,7 +52,7 @@ def body(userblock: int) -> bytes:
 @pytest.mark.parametrize("userblock", [0, 8192])
 def test_the_headers_of_a_group_are_asked_for_at_once(userblock: int) -> None:
     source = Recorded(body(userblock))
-    with opened("file", source, BLOCK, BLOCK) as of:  # type: ignore[arg-type]
+    with opened("file", source, BLOCK, BLOCK) as of:
         found = [item.path for item in objects(of.file, ahead=of.fetch_ahead)]
         assert len(found) == COUNT + 1
     assert len(source.begun) > COUNT // 4 and len(set(source.begun)) == len(source.begun)
@@ -62,14 +62,14 @@ def test_the_headers_of_a_group_are_asked_for_at_once(userblock: int) -> None:
 
 def test_what_is_told_of_places_outside_of_the_file_is_not_asked_for() -> None:
     source = Recorded(body(0))
-    with opened("file", source, BLOCK, BLOCK) as of:  # type: ignore[arg-type]
+    with opened("file", source, BLOCK, BLOCK) as of:
         of.fetch_ahead([-1, source.size, 1 << 62])
         assert not source.begun
 
 
 def test_large_blocks_are_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_module, "_AHEAD_BYTES", 10 * BLOCK)
+    monkeypatch.setattr(stream_module, "_AHEAD_BYTES", 10 * BLOCK)
     source = Recorded(body(0))
-    with opened("file", source, BLOCK, BLOCK) as of:  # type: ignore[arg-type]
+    with opened("file", source, BLOCK, BLOCK) as of:
         of.fetch_ahead(range(0, source.size, BLOCK))
         assert len(source.begun) == 10 and not source.waited

@@ -1,0 +1,100 @@
+"""A file for h5py whose bytes are somewhere else: an object of a bucket, or another file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from fsspec.caching import BlockCache
+
+_BLOCKS = 32  # kept in memory: the ones used last
+_AHEAD_BYTES = 16 << 20  # of blocks that are asked for at once
+
+
+class Bytes(Protocol):
+    """What a file is made of."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, first: int, size: int) -> bytes:
+        """`size` bytes from `first` on, in any thread. Raises OSError past the end, and the store's errors."""
+
+    def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
+        """The same, begun now where that is possible; gives what waits for its end."""
+
+    def forget(self) -> None:
+        """Free what is held of it in memory; it can still be read."""
+
+
+class Stream(io.RawIOBase):
+    """A source as a file that h5py can read, in blocks that are cached; keeps the exception of a failed read, which
+    HDF5 hides.
+
+    Metadata and values have a cache each, with blocks of different sizes: metadata lies between the values, and a large
+    block of it would read values that are read again later.
+    """
+
+    def __init__(self, source: Bytes, block: int, data_block: int, blocks: int = _BLOCKS) -> None:
+        """Reads in blocks of `block` bytes, values in those of `data_block`; keeps `blocks` of each."""
+        self.source, self._place = source, 0
+        self._index = BlockCache(block, self._fetch_index, source.size, blocks)
+        self._values = BlockCache(data_block, self._fetch, source.size, blocks)
+        self._cache = self._index
+        self._ahead: dict[int, Callable[[], bytes]] = {}  # blocks of the index that were asked for, by their start
+        self._asked: set[int] = set()
+        self.failure: Exception | None = None
+
+    @contextmanager
+    def reading_values(self) -> Iterator[None]:
+        """Within the block, reads are taken to be of values."""
+        self._cache = self._values
+        try:
+            yield
+        finally:
+            self._cache = self._index
+
+    def fetch_ahead(self, places: Sequence[int]) -> None:
+        """Ask at once for the blocks of the index with these places, each of which is to be read soon."""
+        self._ahead.clear()
+        size = self._index.blocksize
+        starts = dict.fromkeys(place // size * size for place in places if 0 <= place < self.source.size)
+        new = [start for start in starts if start not in self._asked][: _AHEAD_BYTES // size]
+        if len(new) > 1:
+            self._asked.update(new)
+            for start in new:
+                self._ahead[start] = self.source.read_ahead(start, min(size, self.source.size - start))
+
+    def _fetch_index(self, start: int, end: int) -> bytes:
+        self._asked.add(start)
+        coming = self._ahead.pop(start, None)
+        return coming() if coming else self._fetch(start, end)
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        return self.source.read(start, min(end, self.source.size) - start)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.source.size}[whence]
+        return self._place
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = len(buffer)
+        try:
+            data = self._cache._fetch(self._place, self._place + wanted)
+        except Exception as error:
+            self.failure = error
+            raise
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
