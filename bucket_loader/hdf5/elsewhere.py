@@ -14,13 +14,13 @@ def values_elsewhere(path: str, dataset: h5py.h5d.DatasetID) -> str:
     """Why a dataset's values cannot be had; an empty text when they can. They are in files out of reach."""
     properties = dataset.get_create_plist()
     if count := properties.get_external_count():
-        names = sorted({as_text(properties.get_external(number)[0]) for number in range(count)})
+        names = sorted({printable(as_text(properties.get_external(number)[0])) for number in range(count)})
         return f"dataset {path} keeps its data in other files: {', '.join(names)}"
     if properties.get_layout() != h5py.h5d.VIRTUAL:
         return ""
     sources = {as_text(properties.get_virtual_filename(number)) for number in range(properties.get_virtual_count())}
     if others := sorted(sources - {"."}):
-        return f"dataset {path} is virtual, with its data in other files: {', '.join(others)}"
+        return f"dataset {path} is virtual, with its data in other files: {', '.join(map(printable, others))}"
     if source := _linked_out(dataset, properties):
         return f"dataset {path} is virtual, with its data in another file: behind a link of {printable(source)}"
     return ""
