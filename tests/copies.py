@@ -59,7 +59,7 @@ class VerifyServers:
         wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
         with Transfers(client, BUCKET, 8, 64 << 20) as transfers:
             source = S3Object(transfers, "src", path.name, 1 << 20)
-            beside = Beside(uri, partial(source_of, transfers), within)
+            beside = Beside(uri, partial(source_of, transfers), within, transfers.begin)
             with opened(uri, source, 256 << 10, 2 << 20, beside) as of:
                 written = Writer(of, wish, Destination(BUCKET, root), transfers).write()
         body = PublishedDomain.of(root, USER, {}, public=False).to_json()

@@ -7,8 +7,10 @@ looked for where the source is, and read by us.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import h5py
 
@@ -18,11 +20,14 @@ from .file import Dataset, Place, as_elements
 from .stream import Bytes, Stream
 from .values import Array
 
+_AHEAD = 16  # that are being opened
 _OPEN = 4  # files for h5py that are kept open, each with 9 MiB of blocks at most
 _BLOCKS, _INDEX_BLOCK, _VALUES_BLOCK = 4, 256 << 10, 2 << 20
 
 # opens an object or a file, and reads so many bytes of it at once; raises Trouble where there is none
 OpenBytes = Callable[[str, int], Bytes]
+# begins some work in another thread; what it gives waits for the end
+Begin = Callable[[Callable[[], Bytes]], Callable[[], Bytes]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,15 @@ class OpenFile:
 class Beside:
     """Objects of the bucket that the source is in; of a source that is a local file, other files."""
 
-    def __init__(self, source: str, open_bytes: OpenBytes, within: Sequence[str] = ()) -> None:
-        """`source`: s3://bucket/key, or a path. The key of another begins with one of `within`, if there are any."""
-        self._open_bytes, self._within = open_bytes, tuple(within)
+    def __init__(
+        self, source: str, open_bytes: OpenBytes, within: Sequence[str] = (), begin: Begin | None = None
+    ) -> None:
+        """`source`: s3://bucket/key, or a path. The key of another begins with one of `within`, if there are any.
+
+        `begin` begins to open one that is needed soon, in another thread.
+        """
+        self._open_bytes, self._within, self._begin = open_bytes, tuple(within), begin
+        self._coming: dict[str, Callable[[], Bytes]] = {}
         self._bucket, self._path = "", source
         if source.startswith("s3://"):
             bucket, _, self._path = source.removeprefix("s3://").partition("/")
@@ -64,10 +75,20 @@ class Beside:
         """Of a file. Raises Trouble."""
         return self._open_bytes(uri, 1)
 
+    def expect(self, uris: Iterable[str]) -> None:
+        """Begin to open files that are asked for soon, in this order."""
+        if self._begin is None:
+            return
+        for uri in islice(filter(None, uris), _AHEAD):
+            if uri not in self._files and uri not in self._coming:
+                self._coming[uri] = self._begin(partial(self._open_bytes, uri, _INDEX_BLOCK))
+
     def file(self, uri: str) -> OpenFile:
         """One for h5py, which stays open for the next time, as long as few others are. Raises Trouble."""
         if uri not in self._files:
-            stream = Stream(self._open_bytes(uri, _INDEX_BLOCK), _INDEX_BLOCK, _VALUES_BLOCK, _BLOCKS)
+            coming = self._coming.pop(uri, None)
+            source = coming() if coming else self._open_bytes(uri, _INDEX_BLOCK)
+            stream = Stream(source, _INDEX_BLOCK, _VALUES_BLOCK, _BLOCKS)
             try:
                 self._files[uri] = OpenFile(h5py.File(stream, "r"), stream)
             except OSError as error:

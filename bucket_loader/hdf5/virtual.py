@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ class VirtualDataset(DatasetElsewhere):
 
     def __init__(self, file: h5py.File, place: Place, beside: Beside) -> None:
         super().__init__(file, place, beside)
+        self._last: tuple[tuple[str, str], tuple[Dataset, Stream | None, str]] | None = None
         self.parts = tuple(self._part(number) for number in range(self.properties.get_virtual_count()))
 
     def _part(self, number: int) -> Part:
@@ -74,24 +76,20 @@ class VirtualDataset(DatasetElsewhere):
             theirs,
         )
 
-    def source(self, part: Part) -> Source:
-        """Where a part comes from; to be used before others are opened, which may close it. Raises Trouble."""
-        where = f"dataset {printable(part.name)} of {printable(part.uri) or 'its own file'}"
-        try:
-            opened = self._beside.file(part.uri) if part.uri else None
-        except Trouble as trouble:
-            raise self._trouble(trouble, trouble.cause) from trouble
-        file, stream = (opened.file, opened.stream) if opened else (self._file, None)
-        try:
-            root = Place(file.id)
-            dataset = Dataset(file, Place(root.open(file), root, part.name))
-            problem = values_elsewhere(printable(part.name), dataset.id)
-        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-            raise self._unreadable(where, error, stream) from error
-        if dataset.form != self.form:
-            raise self._trouble(f"{where} has elements of {dataset.form}, and not of {self.form}")
-        if problem:
-            raise self._trouble(f"{where} is one more step away: {problem}")
+    def sources(self, parts: Sequence[Part]) -> Iterator[Source]:
+        """Where parts come from, one after the other; each is to be used before the next, which may close its file.
+
+        Raises Trouble.
+        """
+        uris = deque(dict.fromkeys(part.uri for part in parts))
+        for part in parts:
+            if uris and part.uri == uris[0]:
+                self._beside.expect(uris)
+                uris.popleft()
+            yield self._source(part)
+
+    def _source(self, part: Part) -> Source:
+        dataset, stream, where = self._opened(part.uri, part.name)
         shape = dataset.shape or ()
         theirs = tuple(map(range, shape)) if part.theirs is None else part.theirs
         outside = len(theirs) != len(shape) or any(
@@ -102,18 +100,40 @@ class VirtualDataset(DatasetElsewhere):
             raise self._trouble(f"{where} has the shape {shape}, in which the mapped elements are not")
         return Source(part, dataset, stream, theirs, dict(zip(theirs_wide, wide, strict=True)), where)
 
+    def _opened(self, uri: str, name: str) -> tuple[Dataset, Stream | None, str]:
+        """Another dataset, what its bytes come through, and its name for people. The last one stays open."""
+        where = f"dataset {printable(name)} of {printable(uri) or 'its own file'}"
+        try:
+            opened = self._beside.file(uri) if uri else None
+        except Trouble as trouble:
+            raise self._trouble(trouble, trouble.cause) from trouble
+        if self._last and self._last[0] == (uri, name):
+            return self._last[1]
+        file, stream = (opened.file, opened.stream) if opened else (self._file, None)
+        try:
+            root = Place(file.id)
+            dataset = Dataset(file, Place(root.open(file), root, name))
+            problem = values_elsewhere(printable(name), dataset.id)
+        except (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            raise self._unreadable(where, error, stream) from error
+        if dataset.form != self.form:
+            raise self._trouble(f"{where} has elements of {dataset.form}, and not of {self.form}")
+        if problem:
+            raise self._trouble(f"{where} is one more step away: {problem}")
+        self._last = (uri, name), (dataset, stream, where)
+        return self._last[1]
+
     def read_stored(self, selection: tuple[slice, ...]) -> Array:
         out = np.zeros(extents_of(selection), f"V{self.form.numpy.itemsize}")
         if (fill := self.fill_value()) is not None:
             out[...] = np.frombuffer(fill.tobytes(), out.dtype)[0]
-        for part in self.parts:
-            wanted = [_between(ours, axis.start, axis.stop) for ours, axis in zip(part.ours, selection, strict=True)]
-            found = [ours[one] for ours, one in zip(part.ours, wanted, strict=True)]
-            if not all(found):
-                continue
-            source = self.source(part)
+        overlaps = {part: _overlap(part, selection) for part in self.parts}
+        for source in self.sources([part for part, ordinals in overlaps.items() if ordinals]):
+            ordinals = overlaps[source.part]
+            found = [ours[some] for ours, some in zip(source.part.ours, ordinals, strict=True)]
             theirs = tuple(
-                one[wanted[source.axes[axis]]] if axis in source.axes else one for axis, one in enumerate(source.theirs)
+                one[ordinals[source.axes[axis]]] if axis in source.axes else one
+                for axis, one in enumerate(source.theirs)
             )
             place = tuple(
                 slice(one.start - axis.start, one.stop - axis.start, one.step)
@@ -160,6 +180,12 @@ def _ranges(space: h5py.h5s.SpaceID) -> Ranges | None:
 def _wide(ranges: Ranges) -> list[int]:
     """The axes that have not just one index."""
     return [axis for axis, one in enumerate(ranges) if len(one) != 1]
+
+
+def _overlap(part: Part, selection: tuple[slice, ...]) -> tuple[slice, ...]:
+    """Which of a part's indices are in a selection, along each axis; nothing where there are none along one of them."""
+    found = tuple(_between(ours, axis.start, axis.stop) for ours, axis in zip(part.ours, selection, strict=True))
+    return found if all(one.start < one.stop for one in found) else ()
 
 
 def _between(indices: range, first: int, end: int) -> slice:

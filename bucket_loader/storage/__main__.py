@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # of a file that is smaller than that, an ingest reads all at once
                 first = options.block if link else 4 * options.data_block
                 source = source_of(transfers, options.source, first)
-                beside = Beside(options.source, partial(source_of, transfers), options.within)
+                beside = Beside(options.source, partial(source_of, transfers), options.within, transfers.begin)
                 with opened(options.source, source, options.block, options.data_block, beside) as of:
                     destination = Destination(options.bucket, options.root)
                     writer = Writer(of, wish, destination, transfers)

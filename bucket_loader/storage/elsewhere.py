@@ -95,19 +95,21 @@ def _of_virtual(dataset: VirtualDataset, item: int, link: bool, max_chunk: int, 
 
 def _whole_chunks(dataset: VirtualDataset, item: int, here: ChunkFile) -> _Chunks:
     """The chunks of all parts. Raises _NotWhole."""
-    files: dict[str, ChunkFile] = {}
+    files: dict[str, tuple[int, ChunkFile]] = {}  # with their numbers, in the order in which they come
     found: list[_Chunks] = []
     homes: list[Integers] = []
-    for part in dataset.parts:
-        if not all(part.ours):
-            continue
-        source = dataset.source(part)
-        chunks = _chunks_of(dataset, source, item)
+    stored: tuple[Dataset, _Chunks] | None = None  # all of the last dataset, which may be that of many parts
+    for source in dataset.sources([part for part in dataset.parts if all(part.ours)]):
+        if not stored or stored[0] is not source.dataset:
+            stored = source.dataset, _stored_chunks(source, item)
+        chunks = _chunks_of(dataset, source, stored[1])
         if found and (chunks.chunk, chunks.filters) != (found[0].chunk, found[0].filters):
             raise _NotWhole(f"{source.where} has other chunks or filters than the ones before")
-        files.setdefault(part.uri, ChunkFile(part.uri, source.stream.source.read) if source.stream else here)
+        uri = source.part.uri
+        file = ChunkFile(uri, source.stream.source.read) if source.stream else here
+        number, _ = files.setdefault(uri, (len(files), file))
         found.append(chunks)
-        homes.append(np.full(len(chunks.index), list(files).index(part.uri), np.int64))
+        homes.append(np.full(len(chunks.index), number, np.int64))
     if not found:
         raise _NotWhole("nothing is mapped to it")
     places, offsets, sizes = (
@@ -115,13 +117,12 @@ def _whole_chunks(dataset: VirtualDataset, item: int, here: ChunkFile) -> _Chunk
     )
     if len(np.unique(places, axis=0)) < len(places):
         raise _NotWhole("its parts overlap")
-    index = ChunkIndex(places, offsets, sizes, 0, tuple(files.values()), np.concatenate(homes))
+    index = ChunkIndex(places, offsets, sizes, 0, tuple(file for _, file in files.values()), np.concatenate(homes))
     return replace(found[0], index=index)
 
 
-def _chunks_of(dataset: VirtualDataset, source: Source, item: int) -> _Chunks:
-    """The chunks of one part. Raises _NotWhole."""
-    theirs = _stored_chunks(source, item)
+def _chunks_of(dataset: VirtualDataset, source: Source, theirs: _Chunks) -> _Chunks:
+    """The chunks of one part, of those of its dataset. Raises _NotWhole."""
     ours = source.part.ours
     chunk, places = [1] * len(ours), np.zeros((len(theirs.index), len(ours)), np.int64)
     places[:] = [one[0] for one in ours]

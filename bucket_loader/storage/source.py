@@ -33,7 +33,7 @@ class S3Object:
 
     def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
         """The same, begun now; gives what waits for its end."""
-        return self._transfers.ahead(partial(self.read, first, size)).result
+        return self._transfers.begin(partial(self.read, first, size))
 
     def forget(self) -> None:
         self._begin = b""

@@ -79,9 +79,9 @@ class Transfers:
             self._pending += 1
         self._pool.submit(work).add_done_callback(lambda done: self._done(size, done))
 
-    def ahead(self, work: Callable[[], Result]) -> Future[Result]:
-        """Do some work beside the transfers; its result, or what it raises, is for its caller."""
-        return self._pool.submit(work)
+    def begin(self, work: Callable[[], Result]) -> Callable[[], Result]:
+        """Begin some work beside the transfers; gives what waits for its result, or raises what it raised."""
+        return self._pool.submit(work).result
 
     def _done(self, size: int, done: Future[None]) -> None:
         with self._changed:
