@@ -13,7 +13,7 @@ import numpy as np
 
 from ..causes import Trouble, cause_of
 from ..log import printable
-from .beside import Beside, DatasetElsewhere
+from .beside import Beside, DatasetElsewhere, OpenFile
 from .elsewhere import as_text, values_elsewhere
 from .file import Dataset, Place, extents_of
 from .stream import Stream
@@ -57,7 +57,7 @@ class VirtualDataset(DatasetElsewhere):
 
     def __init__(self, file: h5py.File, place: Place, beside: Beside) -> None:
         super().__init__(file, place, beside)
-        self._last: tuple[tuple[str, str], tuple[Dataset, Stream | None, str]] | None = None
+        self._last: tuple[OpenFile | None, str, tuple[Dataset, Stream | None, str]] | None = None
         self.parts = tuple(self._part(number) for number in range(self.properties.get_virtual_count()))
 
     def _part(self, number: int) -> Part:
@@ -107,8 +107,9 @@ class VirtualDataset(DatasetElsewhere):
             opened = self._beside.file(uri) if uri else None
         except Trouble as trouble:
             raise self._trouble(trouble, trouble.cause) from trouble
-        if self._last and self._last[0] == (uri, name):
-            return self._last[1]
+        # it was closed with its file, where that was opened again
+        if self._last and self._last[0] is opened and self._last[1] == name:
+            return self._last[2]
         file, stream = (opened.file, opened.stream) if opened else (self._file, None)
         try:
             root = Place(file.id)
@@ -120,8 +121,8 @@ class VirtualDataset(DatasetElsewhere):
             raise self._trouble(f"{where} has elements of {dataset.form}, and not of {self.form}")
         if problem:
             raise self._trouble(f"{where} is one more step away: {problem}")
-        self._last = (uri, name), (dataset, stream, where)
-        return self._last[1]
+        self._last = opened, name, (dataset, stream, where)
+        return self._last[2]
 
     def read_stored(self, selection: tuple[slice, ...]) -> Array:
         out = np.zeros(extents_of(selection), f"V{self.form.numpy.itemsize}")

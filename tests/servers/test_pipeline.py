@@ -31,7 +31,7 @@ def opened(
     return h5pyd.File(world.folder + key, "r", endpoint=endpoint, username=user, password=password)
 
 
-@pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
+@pytest.mark.parametrize("link", [True, pytest.param(False, marks=pytest.mark.long)], ids=["link", "ingest"])
 def test_every_kind_of_file_ends_in_a_state_that_is_true(world: World, link: bool) -> None:
     world.settings = {"link_files": link, "workers": 2, "public_read": True}
     for key, body in (files.GOOD | files.BROKEN).items():

@@ -51,7 +51,7 @@ def only_rights(acl: dict[str, object]) -> dict[str, object]:
     return {name: acl[name] for name in RIGHTS}
 
 
-@pytest.mark.parametrize("link", [True, False], ids=["link", "ingest"])
+@pytest.mark.parametrize("link", [True, pytest.param(False, marks=pytest.mark.long)], ids=["link", "ingest"])
 def test_files_are_loaded_and_verified(world: World, link: bool) -> None:
     world.settings["link_files"] = link
     for name, body in files.GOOD.items():
@@ -116,6 +116,7 @@ def test_a_long_load_says_how_far_it_is(world: World, tmp_path: Path) -> None:
     assert (row.state, row.doing) == (State.LOADED, "")
 
 
+@pytest.mark.long
 def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world: World) -> None:
     world.put("a.h5", files.GOOD["chunked.h5"])
     inventory = world.make_inventory()

@@ -17,7 +17,7 @@ from bucket_loader.children.answering import open_bytes
 from bucket_loader.hdf5.anywhere import open_dataset
 from bucket_loader.hdf5.beside import Beside
 from bucket_loader.hdf5.file import Place
-from tests.views import REFUSED, VIEWS
+from tests.views import REFUSED, VIEWS, frame, stack, write_frames
 
 
 def read_by_us(path: str, name: str, selection: tuple[slice, ...]) -> np.ndarray:
@@ -154,3 +154,22 @@ def test_a_prefix_bounds_what_is_read() -> None:
     assert beside.uri("../raw/x.bin") == "s3://bucket/raw/x.bin"
     with pytest.raises(Trouble, match=r"secret/x\.bin is not below src_prefix"):
         beside.uri("../secret/x.bin")
+
+
+def test_views_share_more_files_than_stay_open(tmp_path: Path) -> None:
+    """A file that was closed meanwhile is opened again, with its dataset."""
+    names, path = write_frames(tmp_path / "frames"), tmp_path / "view.h5"
+    with h5py.File(path, "w") as file:
+        stack(file, names[:1])
+        file.move("data", "first")
+        stack(file, names)
+    everything = (slice(0, 1), slice(0, 64), slice(0, 300))
+    with h5py.File(path) as file:
+        root, beside = Place(file.id), Beside(str(path), open_bytes)
+        first, all_of_them = (
+            open_dataset(file, Place(root.open(file), root, name), beside) for name in ("first", "data")
+        )
+        for _ in range(2):
+            np.testing.assert_array_equal(first.read(everything), frame(0).ravel())
+            last = all_of_them.read((slice(0, len(names)), *everything[1:]))
+            np.testing.assert_array_equal(last[-64 * 300 :], frame(len(names) - 1).ravel())
