@@ -67,7 +67,14 @@ class Attempt:
         """The versions of HSDS that will read the domain."""
         return sorted({self._servers.version_of(hsds) for hsds in self._servers.endpoints()})
 
-    def _finish(self, source: SourceObject, mode: str, traffic: Mapping[str, int] = MappingProxyType({})) -> Outcome:
-        if self._servers.source.head(self._key) != source:
+    def _finish(
+        self,
+        source: SourceObject,
+        now: SourceObject | None,
+        mode: str,
+        traffic: Mapping[str, int] = MappingProxyType({}),
+    ) -> Outcome:
+        """How a load of this source ended; `now`: what the object was when all of it had been read."""
+        if now != source:
             return Outcome(State.NEW, 0, "the source changed while it was loaded")
         return Outcome(State.LOADED, 0, mode=mode, engine=self.engine, source=source, traffic=traffic)

@@ -134,7 +134,7 @@ class _Load(Attempt):
             self._prove(found.counts, lives)
         except AttemptFailed as failure:
             raise self._clean_up(failure, lives) from None
-        return self._finish(source, mode.value)
+        return self._finish(source, self._servers.source.head(self._key), mode.value)
 
     # -- before ------------------------------------------------------------------------------------------------------
 
