@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Protocol
 
 from fsspec.caching import BlockCache
 
 _BLOCKS = 32  # kept in memory: the ones used last
+_PARTS = 4  # of a block of metadata
+_ON = 8  # such parts that are read at once, where one follows another
+_READY = 64  # such parts that were read with one before them, and wait
 _AHEAD_BYTES = 16 << 20  # of blocks that are asked for at once
 
 
@@ -34,17 +38,19 @@ class Stream(io.RawIOBase):
     HDF5 hides.
 
     Metadata and values have a cache each, with blocks of different sizes: metadata lies between the values, and a large
-    block of it would read values that are read again later.
+    block of it would read values that are read again later. So metadata is read in quarters of a block, and where
+    another one of the block was read, to its end; where the one before was, two blocks at once.
     """
 
     def __init__(self, source: Bytes, block: int, data_block: int, blocks: int = _BLOCKS) -> None:
         """Reads in blocks of `block` bytes, values in those of `data_block`; keeps `blocks` of each."""
         self.source, self._place = source, 0
-        self._index = BlockCache(block, self._fetch_index, source.size, blocks)
+        self._index = BlockCache(max(1, block // _PARTS), self._fetch_index, source.size, _PARTS * blocks)
         self._values = BlockCache(data_block, self._fetch, source.size, blocks)
         self._cache = self._index
         self._ahead: dict[int, Callable[[], bytes]] = {}  # blocks of the index that were asked for, by their start
         self._asked: set[int] = set()
+        self._ready: dict[int, bytes] = {}  # that were read with the one before
         self.failure: Exception | None = None
 
     @contextmanager
@@ -68,9 +74,27 @@ class Stream(io.RawIOBase):
                 self._ahead[start] = self.source.read_ahead(start, min(size, self.source.size - start))
 
     def _fetch_index(self, start: int, end: int) -> bytes:
+        if coming := self._ahead.pop(start, None):
+            return coming()
+        if start not in self._ready:
+            self._read_on(start)
         self._asked.add(start)
-        coming = self._ahead.pop(start, None)
-        return coming() if coming else self._fetch(start, end)
+        return self._ready.pop(start)
+
+    def _read_on(self, start: int) -> None:
+        """Read a part of a block of metadata, and new ones behind it where these are likely to be read, too."""
+        size, wanted = self._index.blocksize, [start]
+        block = start - start % (_PARTS * size)
+        follows = start - size in self._asked
+        if follows or not self._asked.isdisjoint(range(block, block + _PARTS * size, size)):
+            end = start + _ON * size if follows else block + _PARTS * size
+            behind = range(start + size, min(end, self.source.size), size)
+            wanted += takewhile(lambda other: other not in self._asked and other not in self._ready, behind)
+        data = self._fetch(start, wanted[-1] + size)
+        for other in wanted:
+            self._ready[other] = data[other - start : other - start + size]
+        while len(self._ready) > _READY:
+            self._ready.pop(next(iter(self._ready)))
 
     def _fetch(self, start: int, end: int) -> bytes:
         return self.source.read(start, min(end, self.source.size) - start)

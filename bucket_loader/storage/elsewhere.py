@@ -82,8 +82,6 @@ def _of_virtual(dataset: VirtualDataset, item: int, link: bool, max_chunk: int, 
     try:
         found = _whole_chunks(dataset, item, here)
         size = math.prod(found.chunk) * item
-        if size < SMALL_CHUNK and len(found.index) > _MOST_SMALL:
-            raise _NotWhole(f"its {len(found.index):,} chunks have {size:,} bytes each")
         if link:
             return Linked(found.chunk, found.chunk, found.index, found.filters, found.level)
         if size > max(layout.LARGE_CHUNK, max_chunk // 4):
@@ -98,6 +96,7 @@ def _whole_chunks(dataset: VirtualDataset, item: int, here: ChunkFile) -> _Chunk
     files: dict[str, tuple[int, ChunkFile]] = {}  # with their numbers, in the order in which they come
     found: list[_Chunks] = []
     homes: list[Integers] = []
+    count = 0
     stored: tuple[Dataset, _Chunks] | None = None  # all of the last dataset, which may be that of many parts
     for source in dataset.sources([part for part in dataset.parts if all(part.ours)]):
         if not stored or stored[0] is not source.dataset:
@@ -110,6 +109,9 @@ def _whole_chunks(dataset: VirtualDataset, item: int, here: ChunkFile) -> _Chunk
         number, _ = files.setdefault(uri, (len(files), file))
         found.append(chunks)
         homes.append(np.full(len(chunks.index), number, np.int64))
+        count, size = count + len(chunks.index), math.prod(chunks.chunk) * item
+        if size < SMALL_CHUNK and count > _MOST_SMALL:
+            raise _NotWhole(f"it has more than {_MOST_SMALL:,} chunks, of {size:,} bytes each")
     if not found:
         raise _NotWhole("nothing is mapped to it")
     places, offsets, sizes = (
