@@ -9,6 +9,7 @@
 #   make faults           what happens when things die    make many      a file of 10,000 objects
 #   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
 #   make bench            against the loop with xargs    make bench-direct   the direct engine against hsload
+#                         (ONLY="copy far" for some of its sections: hsload, copy, kerchunk, workers, far)
 #   make bench-scale      tables of a million rows
 #   make versions         the suites with other versions of HSDS (QUICK=1: the newest, three suites)
 #   make browser          Chromium, for the tests of the report page
@@ -42,7 +43,7 @@ SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 .PHONY: help setup demo quick test long check kubectl promtool corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
-	@sed -n '2,18s/^# *//p' Makefile
+	@sed -n '2,19s/^# *//p' Makefile
 
 setup: $(READY)
 
@@ -132,7 +133,7 @@ bench: $(READY)
 bench-direct: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
 	@test -d $(VENV)/kerchunk || { $(call environment,kerchunk,bench/kerchunk.lock); }
-	@timeout 3000 $(BIN)/python -m bench --direct --write docs
+	@timeout 3000 $(BIN)/python -m bench --direct --write docs $(if $(ONLY),--only $(ONLY))
 
 bench-scale: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock

@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--scale", action="store_true", help="long tables and big buckets instead of loads")
     what.add_argument("--direct", action="store_true", help="the direct engine instead of hsload")
     parser.add_argument("--runs", type=int, default=3, help="runs of each measurement; the median counts")
+    parser.add_argument(
+        "--only", nargs="+", choices=direct.NAMES, default=direct.NAMES, help="with --direct: sections; others stay"
+    )
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="with --scale")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the tables and pictures into this folder")
     options = parser.parse_args(argv)
@@ -31,14 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = "scale" if options.scale else "direct" if options.direct else "loads"
     measured = {
         "scale": lambda: scale.sections(options.rows, console),
-        "direct": lambda: direct.sections(options.runs, console),
+        "direct": lambda: direct.sections(options.runs, console, options.only),
         "loads": lambda: loads.sections(options.runs, console),
     }
     for section in measured[name]():
         console.print(section.table())
         sections.append(section)
         if options.write:
-            write(options.write, name, _machine(), sections)
+            write(options.write, name, _machine(), sections, keep=name == "direct" and options.only != direct.NAMES)
     return 0
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -105,13 +105,15 @@ WORKS = (
 )
 
 
-def sections(runs: int, console: Console) -> Iterator[Section]:
-    with stage() as made:
-        buckets = {work: work.bucket(made, f"direct-{number}") for number, work in enumerate(WORKS)}
-        yield _against_hsload(made, buckets, runs, console, "Direct against hsload", "")
-        yield _against_copy(made, buckets[SEVERAL], runs, console)
-        yield _against_kerchunk(made, buckets, runs, console)
-        yield _workers(made, runs, console)
+NAMES = ("hsload", "copy", "kerchunk", "workers", "far")
+
+
+def sections(runs: int, console: Console, only: Sequence[str] = NAMES) -> Iterator[Section]:
+    """Those with these names."""
+    if set(only) - {"far"}:
+        yield from _near(runs, console, only)
+    if "far" not in only:
+        return
     with stage(latency=LATENCY) as made:
         buckets = {work: work.bucket(made, f"far-{number}") for number, work in enumerate(WORKS[:3])}
         text = f"With {LATENCY * 1000:.0f} ms more for each request of S3, by loaders, their children and HSDS."
@@ -140,6 +142,20 @@ def _against_hsload(
                     in_turns(row, partial(rate, "direct"), partial(rate, "hsload"), min(runs, work.runs)).cells()
                 )
     return Section(title, HEAD, rows, text)
+
+
+def _near(runs: int, console: Console, only: Sequence[str]) -> Iterator[Section]:
+    with stage() as made:
+        works = WORKS if {"hsload", "kerchunk"} & set(only) else (SEVERAL,)
+        buckets = {work: work.bucket(made, f"direct-{WORKS.index(work)}") for work in works}
+        if "hsload" in only:
+            yield _against_hsload(made, buckets, runs, console, "Direct against hsload", "")
+        if "copy" in only:
+            yield _against_copy(made, buckets[SEVERAL], runs, console)
+        if "kerchunk" in only:
+            yield _against_kerchunk(made, buckets, runs, console)
+        if "workers" in only:
+            yield _workers(made, runs, console)
 
 
 def _against_copy(made: Stage, bucket: str, runs: int, console: Console) -> Section:

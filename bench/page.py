@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class Section:
             made.add_row(*row)
         return made
 
-    def markdown(self) -> str:
-        lines = [f"## {self.title}", ""]
+    def markdown(self, machine: str) -> str:
+        lines = [f"## {self.title}", "", f"Measured on {machine}.", ""]
         if self.text:
             lines += [self.text, ""]
         lines += [_row(self.head), _row(["---"] * len(self.head)), *map(_row, self.rows), ""]
@@ -50,14 +51,20 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(folder: Path, name: str, machine: str, sections: list[Section]) -> None:
-    """Write `performance-NAME.md` with the sections, and their curves as pictures beside it."""
+def write(folder: Path, name: str, machine: str, sections: list[Section], keep: bool = False) -> None:
+    """Write `performance-NAME.md` with the sections, and their curves as pictures beside it.
+
+    With `keep`, the other sections of the page stay as they are.
+    """
     (folder / "img").mkdir(parents=True, exist_ok=True)
     for section in sections:
         for curve in section.curves:
             _draw(curve, folder / "img" / f"{curve.name}.svg")
-    body = "\n".join(section.markdown() for section in sections)
-    (folder / f"performance-{name}.md").write_text(f"Measured on {machine}.\n\n{body}")
+    page = folder / f"performance-{name}.md"
+    parts = re.split(r"^(?=## )", page.read_text(), flags=re.M) if keep and page.exists() else []
+    found = {part.partition("\n")[0].removeprefix("## "): part.rstrip("\n") for part in parts if part.strip()}
+    found |= {section.title: section.markdown(machine).rstrip("\n") for section in sections}
+    page.write_text("\n\n".join(found.values()) + "\n")
 
 
 def _draw(curve: Curve, path: Path) -> None:
