@@ -32,6 +32,7 @@ def test_help_is_that_of_the_script_under_another_name(name: str, script: str) -
     assert " ".join(console.replace(f"hsds-bucket-loader {name}", script).split()) == " ".join(own.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cli.SCRIPTS)
 def test_help_fits_80_columns(name: str) -> None:
     helped = subprocess.run(
@@ -53,6 +54,7 @@ def test_the_commands_help_version_and_mistakes() -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
@@ -76,11 +78,13 @@ def test_bash_completes(typed: list[str], offered: list[str], tmp_path: Path) ->
     assert sorted(done.stdout.split()) == offered, done.stderr
 
 
+@pytest.mark.slow
 def test_zsh_completes_too() -> None:
     done = call("completion", "zsh")
     assert done.returncode == 0 and "--log_format" in done.stdout and "reset" in done.stdout
 
 
+@pytest.mark.slow
 def test_no_option_completes_to_the_password() -> None:
     assert "hs_password" not in call("completion", "bash").stdout
 

@@ -97,6 +97,7 @@ def test_the_tests_that_a_page_names_are_there(page: Path) -> None:
     assert not {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)}
 
 
+@pytest.mark.slow
 def test_the_script_of_the_pictures_finds_what_it_imports() -> None:
     done = subprocess.run([sys.executable, "-c", "import docs.screens"], cwd=ROOT, capture_output=True, text=True)
     assert not done.returncode, done.stderr

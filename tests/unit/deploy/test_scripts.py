@@ -37,6 +37,7 @@ from tests.unit.deploy.manifests import (
     variables,
 )
 
+pytestmark = pytest.mark.slow  # each runs the scripts, some of them several times
 LOGIN = {"HS_USERNAME": "john", "HS_PASSWORD": "not-a-secret"}
 KEYS_OF_PODS = {"AWS_ACCESS_KEY_ID": "AK-of-pods", "AWS_SECRET_ACCESS_KEY": "SK-of-pods"}
 # stands for kubectl and for the programs that a value might be handed to: notes its arguments, and kubectl its input
@@ -256,7 +257,6 @@ def made_secrets(scripts: Scripts, *arguments: str) -> subprocess.CompletedProce
     return scripts.make_secrets(*arguments, KUBECONFIG=str(scripts.folder / "kubeconfig"), **KEYS_OF_PODS, **LOGIN)
 
 
-@pytest.mark.slow
 def test_secrets_are_made_and_brought_up_to_date(scripts: Scripts, cluster: KubeApi) -> None:
     for arguments, where in ((["--context=there"], "theirs"), (["-n", "ours"], "ours"), ([], "default")):
         for _ in range(2):
@@ -268,7 +268,6 @@ def test_secrets_are_made_and_brought_up_to_date(scripts: Scripts, cluster: Kube
             assert made and made["metadata"]["labels"]["app.kubernetes.io/name"] == "hsds-bucket-loader"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [LOADER_SECRET, AWS_SECRET])
 @pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/name": "hsds"}])
 def test_a_secret_of_somebody_else_is_replaced_only_by_its_name(
@@ -289,7 +288,6 @@ def test_a_secret_of_somebody_else_is_replaced_only_by_its_name(
     assert replaced and {"aws_access_key_id", "hs_username"} & replaced["data"].keys()
 
 
-@pytest.mark.slow
 def test_keys_of_hsds_are_used_as_they_are(scripts: Scripts, cluster: KubeApi) -> None:
     cluster.put("default", "secrets", AWS_SECRET, data={"theirs": "eA=="})
     assert made_secrets(scripts).returncode == 0
@@ -297,7 +295,6 @@ def test_keys_of_hsds_are_used_as_they_are(scripts: Scripts, cluster: KubeApi) -
     assert kept and kept["data"] == {"theirs": "eA=="} and cluster.get("default", "secrets", LOADER_SECRET)
 
 
-@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_gets_nothing(scripts: Scripts, cluster: KubeApi) -> None:
     path = scripts.folder / "kubeconfig"
     path.write_text(path.read_text().replace(cluster.address, "http://127.0.0.1:9"))

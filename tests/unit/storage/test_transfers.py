@@ -115,6 +115,7 @@ def transfers_to(store: type[_Answers]) -> Transfers:
     return Transfers(client, "b", 2, 1000, fast)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("statuses", "retries"), [([], 0), ([503], 1), ([500, 503, 503], 3), ([404], 1)])
 def test_what_the_fast_way_cannot_put_goes_by_the_client(
     store: type[_Answers], statuses: list[int], retries: int
@@ -126,6 +127,7 @@ def test_what_the_fast_way_cannot_put_goes_by_the_client(
     assert (transfers.traffic.puts, transfers.traffic.put_bytes, transfers.traffic.retries) == (1, 4, retries)
 
 
+@pytest.mark.slow
 def test_a_refusal_has_the_words_of_the_client(store: type[_Answers]) -> None:
     store.statuses.extend([403, 403])
     with pytest.raises(botocore.exceptions.ClientError, match="403"), transfers_to(store) as transfers:
