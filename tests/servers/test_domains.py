@@ -47,7 +47,10 @@ def test_which_keys_can_be_domains(key: str, reason: str) -> None:
     assert HERE.of(key) == "/home/a/" + key
 
 
-@pytest.mark.parametrize("key", ["inventory.h5", "inventory.h5/.domain.json", "lists", "lists/inventory.h5/a.h5"])
+_MORE = [pytest.param(key, marks=pytest.mark.long) for key in ("inventory.h5/.domain.json", "lists/inventory.h5/a.h5")]
+
+
+@pytest.mark.parametrize("key", ["inventory.h5", "lists", *_MORE])
 def test_no_key_destroys_the_inventory(world: World, key: str) -> None:
     folder = world.folder + ("lists/" if key.startswith("lists") else "")
     world.cluster.make_folders(folder)

@@ -288,6 +288,7 @@ def test_another_program_can_take_the_place_of_hsload_and_gets_no_secret_by_its_
     assert json.loads(env["FSSPEC_S3"])["endpoint_url"] == world.servers.s3.endpoint
 
 
+@pytest.mark.long
 def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path: Path) -> None:
     tool, begun = tmp_path / "slow", tmp_path / "begun"
     tool.write_text(f"#!/bin/sh\ntouch '{begun}'\nsleep 60\n")

@@ -228,6 +228,7 @@ def test_auto_takes_hsload_where_direct_cannot_be(world: World) -> None:
     assert sorted(row["loadengine"] for row in world.rows().values()) == ["direct", "hsload"]
 
 
+@pytest.mark.long
 def test_a_reason_that_both_engines_give_is_said_once(world: World) -> None:
     world.settings["load_engine"] = "auto"
     world.put("a.h5", b"no HDF5")

@@ -49,6 +49,7 @@ def test_values_in_other_objects_are_loaded_and_verified(
                 np.testing.assert_array_equal(domain[key][()], dataset[()], err_msg=f"{name}: {key}")
 
 
+@pytest.mark.long
 def test_another_object_that_is_not_there_is_named(world: World, tmp_path: Path) -> None:
     """By both engines, and the file can be loaded once it is there."""
     world.settings |= {"load_engine": "auto", "tgt_bucket": "target"}
