@@ -55,6 +55,8 @@ _SILENCE = re.compile(
 )
 _TOO_MANY_503 = "(Caused by ResponseError('too many 503 error responses'))"
 _REFUSED_BY_S3 = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation\b.*")
+# hsload has deleted what was there: this is a request whose answer was lost, sent again by h5pyd
+_MADE_BEFORE = "[Errno 409] Conflict"
 # the numbers of s3fs for what S3 answers when it is busy, or failed
 _ERRNO_OF_S3: dict[str, Cause] = {"16": "busy", "121": "away", "5": "away"}
 _ERRNO = re.compile(r"\[Errno (16|121|5)\] .*")
@@ -125,6 +127,8 @@ def _cause_of_message(message: str, named: Sequence[str]) -> Cause:
         for words in (f"Error opening file {name}: ", f"Error opening file: {name}: ", f"Error creating file {name}: "):
             if message.startswith(words):
                 error = message.removeprefix(words)
+                if words.startswith("Error creating") and error == _MADE_BEFORE:
+                    return "away"
                 of_s3 = _ERRNO.fullmatch(error)
                 return _ERRNO_OF_S3[of_s3[1]] if of_s3 else _cause_of_error(error)
     if wrapped := _WRAPPED.fullmatch(message):

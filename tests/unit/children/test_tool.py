@@ -119,6 +119,7 @@ OUTAGES: list[tuple[str, Cause]] = [
     ),
     (f"ERROR {AT} Error creating file {DOMAIN}: [Errno 503] Service Unavailable", "busy"),
     (f"ERROR {AT} Error creating file {DOMAIN}: Unexpected exception", "away"),
+    (f"ERROR {AT} Error creating file {DOMAIN}: [Errno 409] Conflict", "away"),
     (f"ERROR {AT} Error opening file: {DOMAIN}: [Errno 500] Internal Server Error", "away"),
     (f"ERROR {AT} Error opening file {URL}: [Errno 16] Service Unavailable", "busy"),
     (f"ERROR {AT} Error opening file {URL}: [Errno 121] Internal Server Error", "away"),
