@@ -14,8 +14,8 @@ import h5py
 import h5pyd
 from h5pyd._apps.utillib import load_file
 
-from bucket_loader.children import answering
 from bucket_loader.hdf5.beside import Beside
+from bucket_loader.hdf5.stream import open_bytes
 from bucket_loader.hsds import Hsds
 from bucket_loader.local.servers import OWN_HSDS, HsdsServer, S3Server
 from bucket_loader.storage import ids
@@ -81,7 +81,7 @@ class VerifyServers:
 
     def verify(self, path: Path, name: str, **options) -> Report:
         with closing(self.domain(name)) as domain, h5py.File(path, "r") as source:
-            return verify(source, domain, beside=Beside(str(path), answering.open_bytes), **options)
+            return verify(source, domain, beside=Beside(str(path), open_bytes), **options)
 
     def env(self) -> dict[str, str]:
         """The environment of the command."""

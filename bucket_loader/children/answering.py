@@ -11,7 +11,7 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,36 +142,6 @@ def open_source(name: str) -> Iterator[h5py.File]:
         else:
             with h5py.File(name, "r") as file:
                 yield file
-    except (OSError, ImportError) as error:
-        raise Trouble(f"{name} cannot be read: {error}", cause_of(error)) from error
-
-
-class _Object:
-    """The bytes of an object, or of a local file, by requests for ranges."""
-
-    def __init__(self, name: str) -> None:
-        import fsspec
-
-        self._store, self._path = fsspec.core.url_to_fs(name)
-        self.size = int(self._store.info(self._path)["size"])
-
-    def read(self, first: int, size: int) -> bytes:
-        body = bytes(self._store.cat_file(self._path, start=first, end=first + size))
-        if len(body) != size:
-            raise OSError(f"{self._path} has {len(body)} bytes at {first} where {size} are expected")
-        return body
-
-    def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
-        return partial(self.read, first, size)
-
-    def forget(self) -> None:
-        """Nothing is held."""
-
-
-def open_bytes(name: str, first: int) -> _Object:
-    """An object, or a local file, by its bytes. Raises `Trouble`."""
-    try:
-        return _Object(name)
     except (OSError, ImportError) as error:
         raise Trouble(f"{name} cannot be read: {error}", cause_of(error)) from error
 

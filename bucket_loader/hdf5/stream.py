@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
 from typing import Protocol
 
+import fsspec
 from fsspec.caching import BlockCache
+
+from ..causes import Trouble, cause_of
 
 _BLOCKS = 32  # kept in memory: the ones used last
 _PARTS = 4  # of a block of metadata
@@ -20,17 +24,40 @@ _AHEAD_BYTES = 16 << 20  # of blocks that are asked for at once
 class Bytes(Protocol):
     """What a file is made of."""
 
-    @property
-    def size(self) -> int: ...
+    size: int
 
     def read(self, first: int, size: int) -> bytes:
         """`size` bytes from `first` on, in any thread. Raises OSError past the end, and the store's errors."""
 
     def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
         """The same, begun now where that is possible; gives what waits for its end."""
+        return partial(self.read, first, size)
 
     def forget(self) -> None:
         """Free what is held of it in memory; it can still be read."""
+        return None
+
+
+class _Ranges(Bytes):
+    """Those of an object, or of a local file, by requests for ranges."""
+
+    def __init__(self, name: str) -> None:
+        self._store, self._path = fsspec.core.url_to_fs(name)
+        self.size = int(self._store.info(self._path)["size"])
+
+    def read(self, first: int, size: int) -> bytes:
+        body = bytes(self._store.cat_file(self._path, start=first, end=first + size))
+        if len(body) != size:
+            raise OSError(f"{self._path} has {len(body)} bytes at {first} where {size} are expected")
+        return body
+
+
+def open_bytes(name: str, first: int) -> Bytes:
+    """An object, or a local file, of which nothing is read yet. Raises `Trouble`."""
+    try:
+        return _Ranges(name)
+    except (OSError, ImportError) as error:
+        raise Trouble(f"{name} cannot be read: {error}", cause_of(error)) from error
 
 
 class Stream(io.RawIOBase):

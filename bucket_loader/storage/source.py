@@ -16,7 +16,7 @@ from ..hdf5.stream import Bytes, Stream
 from .transfers import Transfers, Version
 
 
-class S3Object:
+class S3Object(Bytes):
     """One version of an object: it is asked for by its ETag, and a change of it is an error and no mixture."""
 
     def __init__(self, transfers: Transfers, bucket: str, key: str, first: int) -> None:
@@ -39,7 +39,7 @@ class S3Object:
         self._begin = b""
 
 
-class LocalFile:
+class LocalFile(Bytes):
     """The same for a local file, to try the engine by hand."""
 
     def __init__(self, path: str) -> None:
@@ -54,12 +54,6 @@ class LocalFile:
         if len(data) != size:
             raise OSError(f"{self._path} has {len(data)} bytes at {first} where its index says {size}")
         return data
-
-    def read_ahead(self, first: int, size: int) -> Callable[[], bytes]:
-        return partial(self.read, first, size)
-
-    def forget(self) -> None:
-        """Nothing is held."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from ..children import answering
 from ..children.answer import Answer
-from ..children.answering import answered, hsds_of_environment, open_bytes, open_source
+from ..children.answering import answered, hsds_of_environment, open_source
 from ..hdf5.beside import Beside
+from ..hdf5.stream import open_bytes
 from ..hsds import Hsds
 from ..log import clear_line
 from . import Domain, Report, verify

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucket_loader.causes import Trouble
-from bucket_loader.children.answering import open_bytes
 from bucket_loader.hdf5.anywhere import open_dataset
 from bucket_loader.hdf5.beside import Beside
 from bucket_loader.hdf5.file import Place
+from bucket_loader.hdf5.stream import open_bytes
 from tests.views import REFUSED, VIEWS, frame, stack, write_frames
 
 
