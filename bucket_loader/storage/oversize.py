@@ -78,11 +78,9 @@ class Unwritten:
             # a chunk at the edge reaches past the values
             self.size += max(0, size - written * elements * item, (count - written) * _VISIT_BYTES)
             self.chunks += written
-        elif properties.get_external_count():
-            self.chunks += -(-size // _PIECE_BYTES)
         elif layout == h5py.h5d.VIRTUAL:
             self.size += max(0, size - item * self._mapped(properties))
-        elif layout != h5py.h5d.COMPACT and dataset.get_offset() is None:
+        elif layout != h5py.h5d.COMPACT and dataset.get_offset() is None and not properties.get_external_count():
             self.size += size
         else:
             self.chunks += -(-size // _PIECE_BYTES)

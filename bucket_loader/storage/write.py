@@ -15,6 +15,7 @@ from ..causes import Trouble
 from ..hdf5 import types
 from ..hdf5.anywhere import open_dataset
 from ..hdf5.domain import COLLECTIONS
+from ..hdf5.elsewhere import values_elsewhere
 from ..hdf5.file import (
     Dataset,
     Identifier,
@@ -161,7 +162,8 @@ class Writer:
             tid = item.id.get_type() if item.kind == "dataset" else item.id
             self._held(tid, f"{item.kind} {path}", item.kind == "dataset")
         if item.kind == "dataset":
-            open_dataset(self._file, item.place, self._beside)
+            if values_elsewhere(path, item.id):
+                open_dataset(self._file, item.place, self._beside)
             self._unwritten.add(item.id)
             limits = self._wish.limits
             if refused := (
