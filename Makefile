@@ -40,6 +40,9 @@ VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(PO
 # and ENGINE=auto|direct|hsload
 SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 
+# set, every run would compile what it imports anew, and each hsload of it: seconds
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup demo quick test long check kubectl promtool corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean
 
 help:
@@ -73,7 +76,7 @@ demo: $(READY)
 
 # what needs no server and no second, for who edits
 quick: $(READY)
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal tests/unit
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal --hypothesis-profile=quick tests/unit
 
 # of two cores: half of their time, workers wait. Each has servers of its own, a gigabyte of memory
 PYTEST = $(BIN)/python -m pytest -n 3 --dist worksteal --durations=10 $(SETTING)

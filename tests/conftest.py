@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bucket_loader.config import ENGINES
 from bucket_loader.local.servers import HSDS_VERSIONS, OWN_HSDS
@@ -15,6 +16,11 @@ from bucket_loader.log import LIBRARIES, logger
 from tests.copies import VerifyServers, started
 from tests.samples import write_base
 from tests.world import TARGET, Servers, World
+
+# how long an example takes says how busy the machine is
+settings.register_profile("whole", deadline=None)
+settings.register_profile("quick", settings.get_profile("whole"), max_examples=15)
+settings.load_profile("whole")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -132,7 +132,7 @@ names = st.one_of(
 ).filter(lambda name: name not in (".", ".."))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(name=names, attribute=names, text=names)
 def test_a_difference_fails_a_check_whatever_names_and_values_a_file_has(
     verify_servers: VerifyServers,

@@ -116,6 +116,7 @@ def test_what_is_applied_is_valid_and_differs_in_the_image_alone(recorder: Recor
                 assert "restartPolicy" not in container
 
 
+@pytest.mark.slow
 def test_the_commands_of_a_run(recorder: Recorder) -> None:
     recorder.answer({"get pods --selector=app=hsds-bucket-loader": (names("b", "a"), 0)})
     place = kubectl.Kubectl("ours/loader:7")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bucket_loader.causes import Trouble
@@ -57,7 +57,6 @@ def views(draw: st.DrawFn) -> tuple[tuple[int, ...], list[Mapped]]:
     return shape, parts
 
 
-@settings(max_examples=100, deadline=None)
 @given(views(), st.data())
 def test_random_views(view, data: st.DataObject) -> None:
     shape, parts = view
@@ -77,7 +76,6 @@ def test_random_views(view, data: st.DataObject) -> None:
         np.testing.assert_array_equal(read_by_us(path, "data", selection), expected)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.tuples(*[st.integers(1, 9)] * 2), st.lists(st.integers(1, 200), min_size=1, max_size=5), st.data())
 def test_random_external_storage(shape: tuple[int, int], cuts: list[int], data: st.DataObject) -> None:
     """Also in files that end before the values do."""
