@@ -55,9 +55,9 @@ class VerifyServers:
         client = self.s3.client()
         client.upload_file(str(path), "src", path.name)
         uri, root, name = f"s3://src/{path.name}", ids.new_root(), f"/home/admin/direct-{mode}-{path.name}"
-        within = options.pop("within", ())
+        within, in_flight = options.pop("within", ()), options.pop("in_flight", 64 << 20)
         wish = Wish(uri, mode == "link", options.pop("copy", True), **options)
-        with Transfers(client, BUCKET, 8, 64 << 20) as transfers:
+        with Transfers(client, BUCKET, 8, in_flight) as transfers:
             source = S3Object(transfers, "src", path.name, 1 << 20)
             beside = Beside(uri, partial(source_of, transfers), within, transfers.begin)
             with opened(uri, source, 256 << 10, 2 << 20, beside) as of:

@@ -47,6 +47,10 @@ class ChunkIndex:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def none(self) -> ChunkIndex:
+        """The same without a chunk."""
+        return ChunkIndex(self.places[:0].copy(), self.offsets[:0].copy(), self.sizes[:0].copy())
+
 
 def filters(dataset: h5py.h5d.DatasetID) -> tuple[str, ...]:
     """The names of a dataset's filters, in the order in which they were applied."""

@@ -182,7 +182,7 @@ def _stored_chunks(source: Source, item: int) -> _Chunks:
         raise _NotWhole(f"{source.where} has no chunks, and extents without divisors")
     index = layout.slabs(shape, piece, item, offset or 0)
     if offset is None:  # nothing was written
-        index = ChunkIndex(index.places[:0], index.offsets[:0], index.sizes[:0])
+        index = index.none()
     return _Chunks(piece, (), None, index)
 
 

@@ -96,6 +96,11 @@ class Transfers:
         """How many transfers are not done yet."""
         return self._pending
 
+    @property
+    def room(self) -> int:
+        """How many bytes more may be held now."""
+        return self._max_bytes - self._held
+
     def wait(self) -> None:
         """Return when all that was handed over is done. Raises what one of them raised."""
         with self._changed:

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import h5py
@@ -43,6 +43,7 @@ from .source import Opened
 from .transfers import Transfers
 
 _TICK = 1e-6  # seconds between two links or attributes: HSDS knows the order of their creation by their times
+_EARLY = 1 << 20  # bytes; a smaller dataset is not worth a look beside the first walk
 LEAST_LINKED = 513  # elements; whoever wants links does not miss those of a smaller dataset
 # entries of a chunk table: where a chunk is, and in which object where these are several
 _OFFSET = types.Member(name="offset", offset=0, type=types.Integer(size=8, order="LE", signed=True))
@@ -107,6 +108,7 @@ class Writer:
         self._beside, self._here = of.beside, ChunkFile(wish.uri, of.read)
         self._chunks = ChunkWriter(transfers, of.read, wish.limits.chunk)
         self._ids: dict[Key, str] = {}
+        self._begun: dict[str, layout.Plan] = {}  # by the ids of datasets whose values are on their way
         self._unwritten = Unwritten(of.file, wish.limits.unwritten)
         self._now = time.time()
         self._objects = self._done = 0
@@ -125,6 +127,8 @@ class Writer:
                 root = item.place.parent is None
                 identity = ids.root_id(self._destination.root) if root else ids.new_id(letter, self._destination.root)
                 self._ids[key_of(item.id)[0]] = identity
+                if item.kind == "dataset":
+                    self._begin(item, identity)
                 places.append((item.place, identity))
         self._objects = len(places)
         for place, identity in places:
@@ -171,6 +175,21 @@ class Writer:
                 or too_much_unwritten(path, self._unwritten.size, limits.unwritten)
             ):
                 raise Unholdable(refused)
+
+    def _begin(self, item: Item, identity: str) -> None:
+        """Copy the values of a dataset beside the first walk, which mostly waits for the store, if all are in memory.
+
+        What is refused further on has been copied for nothing, but no more than the walk took.
+        """
+        size = item.id.get_storage_size()
+        if self._wish.link or not _EARLY <= size <= self._transfers.room or values_elsewhere(item.path, item.id):
+            return
+        source = Dataset(self._file, item.place)
+        held = self._held(item.id.get_type(), f"dataset {item.path}", of_dataset=True)[1]
+        plan = layout.plan(source, held, link=False, max_chunk=self._wish.limits.chunk)
+        if isinstance(plan, Copied | Sliced):
+            self._values(plan, source, held, identity, item.path)
+            self._begun[identity] = replace(plan, index=plan.index.none()) if isinstance(plan, Copied) else plan
 
     def progress(self) -> dict[str, int]:
         """How far it has come, for another thread: objects that are there at least, `of` how many, and bytes."""
@@ -265,9 +284,10 @@ class Writer:
         self.written.datasets += 1
         tid = source.id.get_type()
         _, held = self._held(tid, f"dataset {path}", of_dataset=True)
-        plan = elsewhere.plan(source, held, self._wish.link, self._wish.limits.chunk, self._here)
-        sizes = self.written.sizes[identity] = Sizes()
-        table = self._values(plan, source, held, identity, path, sizes)
+        plan, table = self._begun.pop(identity, None), None
+        if plan is None:
+            plan = elsewhere.plan(source, held, self._wish.link, self._wish.limits.chunk, self._here)
+            table = self._values(plan, source, held, identity, path)
         whole, made_with = layout.to_json(plan, self._wish.uri, table)
         properties: dict[str, Any] = elements.fill_value(source.fill_value(), held, self._refer)
         if filters := _filters(plan, held):
@@ -280,14 +300,12 @@ class Writer:
             "creationProperties": properties,
         }
         if source.shape is not None and not held.is_variable:
-            sizes.logical = math.prod(source.shape) * held.numpy.itemsize
+            self.written.sizes[identity].logical = math.prod(source.shape) * held.numpy.itemsize
         return body | ({"layout": whole} if whole else {})
 
-    def _values(
-        self, plan: layout.Plan, source: Dataset, held: Type, identity: str, path: str, sizes: Sizes
-    ) -> str | None:
+    def _values(self, plan: layout.Plan, source: Dataset, held: Type, identity: str, path: str) -> str | None:
         """Write the values; the id of the chunk table, where there is one."""
-        shape = source.shape or ()
+        shape, sizes = source.shape or (), self.written.sizes.setdefault(identity, Sizes())
         if self._wish.link and isinstance(plan, Decoded | Sliced) and _is_worth_a_link(shape, held):
             why = f"dataset {path} is not linked: {plan.why}"
             if not self._wish.copy:

@@ -187,3 +187,19 @@ def test_only_links_or_nothing(verify_servers, tmp_path: Path) -> None:
         MADE["lz4"](file)
     with pytest.raises(Unholdable, match=r"^dataset /data is not linked: chunks with .*lz4"):
         verify_servers.write(path, "link", copy=False)
+
+
+@pytest.mark.parametrize("in_flight", [4 << 20, 64 << 20])
+def test_datasets_of_megabytes(verify_servers, tmp_path: Path, in_flight: int) -> None:
+    """Some are copied while the others are still looked for: those that there is room for."""
+    path, rows = tmp_path / f"large-{in_flight}.h5", np.arange(6 * 100_000, dtype="i4").reshape(6, 100_000)
+    with h5py.File(path, "w") as file:
+        for number in range(6):
+            file.create_dataset(f"chunked/{number}", data=rows + number, chunks=(1, 100_000))
+            file[f"contiguous/{number}"] = rows - number
+        file.create_dataset("small_chunks", data=rows, chunks=(1, 1000), compression="gzip")
+        file.create_dataset("larger_than_all", data=np.tile(rows, (3, 1)), chunks=(1, 100_000))
+    domain, written = verify_servers.write(path, "ingest", in_flight=in_flight)
+    expect_same(verify_servers, path, domain)
+    assert (written.datasets, written.copied) == (14, 14)
+    assert sorted(sizes.chunks for sizes in written.sizes.values()) == [1] * 6 + [2] + [6] * 6 + [18]
