@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,12 @@ Manifest = dict[str, Any]
 
 
 def manifests(role: str) -> list[Manifest]:
+    """The caller's own: it may change them."""
+    return deepcopy(_manifests(role))
+
+
+@cache
+def _manifests(role: str) -> list[Manifest]:
     return list(yaml.safe_load_all((ROOT / f"k8s_{role}_deployment.yml").read_text()))
 
 

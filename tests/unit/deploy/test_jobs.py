@@ -69,6 +69,7 @@ def scaled_jobs() -> dict[str, ScaledJobSpec]:
     return {item["metadata"]["name"]: ScaledJobSpec.model_validate(item["spec"]) for item in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", jobs.files())
 def test_jobs_have_the_pods_of_the_deployments(path: str) -> None:
     assert (ROOT / path).read_text() == jobs.files()[path], "python -m bucket_loader.deploy.jobs"

@@ -85,6 +85,7 @@ def test_every_shape_that_is_referred_to_is_there(loader: botocore.loaders.Loade
     assert refers <= set(model["shapes"]) and len(model["shapes"]) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
 @pytest.mark.parametrize(
     "settings",
