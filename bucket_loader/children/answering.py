@@ -30,13 +30,13 @@ _PACKAGE = __package__.partition(".")[0]
 _EXPECTED = (Trouble, HsdsError, OSError, RuntimeError, ValueError)
 
 
-def child_parser(command: str, description: str) -> argparse.ArgumentParser:
-    """The arguments of a child: a source, and what it adds."""
+def child_parser(command: str, description: str, reads_beside: bool = False) -> argparse.ArgumentParser:
+    """The arguments of a child: a source, and what it adds; `reads_beside`: it also reads files that this one names."""
     made = argparse.ArgumentParser(prog=f"python -m {_PACKAGE}.{command}", description=description)
     made.add_argument("source", help="a path, or s3://bucket/key (settings: AWS_*, FSSPEC_S3)")
-    made.add_argument(
-        "--within", action="append", default=[], metavar="PREFIX", help="of the objects that it may name; default: any"
-    )
+    if reads_beside:
+        help = "of the objects that it may name; default: any"
+        made.add_argument("--within", action="append", default=[], metavar="PREFIX", help=help)
     made.add_argument("--answer", metavar="FILE", help="write the answer there, as JSON, for another program")
     return made
 

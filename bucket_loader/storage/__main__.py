@@ -28,7 +28,8 @@ from .write import Destination, Wish, Writer
 @cache
 def _parser() -> argparse.ArgumentParser:
     """Made once by a child that is kept: it takes a twentieth of a small file's time."""
-    parser = child_parser("storage", "Write a file's objects into a bucket, as HSDS keeps them.")
+    description = "Write a file's objects into a bucket, as HSDS keeps them."
+    parser = child_parser("storage", description, reads_beside=True)
     parser.add_argument("root", help="16 hexadecimal digits, which no root in the bucket has")
     parser.add_argument("--bucket", required=True, help="of HSDS")
     linked = parser.add_mutually_exclusive_group()

@@ -17,9 +17,8 @@ from . import Domain, Report, verify
 
 
 def parser() -> argparse.ArgumentParser:
-    options = answering.child_parser(
-        "verify", "Compare an HDF5 file with an HSDS domain, in both directions. The password is in HS_PASSWORD."
-    )
+    description = "Compare an HDF5 file with an HSDS domain, in both directions. The password is in HS_PASSWORD."
+    options = answering.child_parser("verify", description, reads_beside=True)
     options.add_argument("domain", help="for example /home/me/file.h5")
     set_up = hsds_of_environment()
     options.add_argument("--endpoint", default=set_up.endpoint, help="default: HS_ENDPOINT")
