@@ -86,41 +86,69 @@ def preflight(
     Without `linked`, it does not read where each chunk lies, and tells no link_problem. What is refused is walked no
     further: it may have been made to be endless.
     """
-    numbers = dict.fromkeys(asdict(Counts()), 0)
-    refused = hindered = swells = lost = ""
-    again = levels = 0
-    unwritten = Unwritten(file, limits.unwritten)
+    walk = _Walk(file, linked, limits, readers)
     for item in objects(file, MAX_MEMBERS):
         with reading(item.place):
-            numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
-            numbers["links"] += len(item.links)
-            levels += item.place.depth
-            count = h5py.h5a.get_num_attrs(item.id)
-            numbers["attributes"] += count
-            path = item.path
-            # first of all: what is refused for its number is not to be listed
-            if refused := too_many_members(path, item.link_count + count):
-                break
-            again += sum(1 for _ in needs_repair(item.id)) + item.to_root
-            refused = _unnameable(item) or _turned(item)
-            if item.kind == "dataset" and not refused:
-                unwritten.add(item.id)
-                refused = (
-                    values_elsewhere(path, item.id)
-                    or _unread(path, item.id, readers)
-                    or too_large_a_chunk(path, item.id, limits.chunk)
-                    or too_much_unwritten(path, unwritten.size, limits.unwritten)
-                )
-                if linked and not refused:
-                    # what is copied although links are wanted is copied with its filters
-                    hindered = hindered or (filter_problem if is_copied(item.id) else link_problem)(path, item.id)
-                lost = lost or filter_problem(path, item.id)
-                swells = swells or copy_problem(path, item.id, limits.chunk) or torn(path, item.id)
-                if swells and is_copied(item.id):
-                    refused = refused or swells
-        if refused:
-            break
-    return Preflight(Counts(**numbers), refused, hindered, swells, again, lost, levels, unwritten.chunks)
+            load_problem = walk.problem_of(item)
+        if load_problem:
+            return walk.found(load_problem)
+    return walk.found()
+
+
+class _Walk:
+    """What there is in the objects up to here, and what is in the way."""
+
+    def __init__(self, file: h5py.File, linked: bool, limits: SizeLimits, readers: Sequence[str]) -> None:
+        self._linked, self._limits, self._readers = linked, limits, readers
+        self._numbers = dict.fromkeys(asdict(Counts()), 0)
+        self._unwritten = Unwritten(file, limits.unwritten)
+        self._to_repair = self._levels = 0
+        # of the first dataset that has one
+        self._link_problem = self._copy_problem = self._filter_problem = ""
+
+    def found(self, load_problem: str = "") -> Preflight:
+        return Preflight(
+            Counts(**self._numbers),
+            load_problem,
+            self._link_problem,
+            self._copy_problem,
+            self._to_repair,
+            self._filter_problem,
+            self._levels,
+            self._unwritten.chunks,
+        )
+
+    def problem_of(self, item: Item) -> str:
+        """Count an object, its links and attributes; why it cannot be loaded, or an empty text."""
+        attribute_count = h5py.h5a.get_num_attrs(item.id)
+        self._numbers[{"group": "groups", "dataset": "datasets", "named type": "types"}[item.kind]] += 1
+        self._numbers["links"] += len(item.links)
+        self._numbers["attributes"] += attribute_count
+        self._levels += item.place.depth
+        # first of all: what is refused for its number is not to be listed
+        if too_many := too_many_members(item.path, item.link_count + attribute_count):
+            return too_many
+        self._to_repair += sum(1 for _ in needs_repair(item.id)) + item.to_root
+        problem = _unnameable(item) or _turned(item)
+        return problem or (self._problem_of_dataset(item.path, item.id) if item.kind == "dataset" else "")
+
+    def _problem_of_dataset(self, path: str, dataset: h5py.h5d.DatasetID) -> str:
+        self._unwritten.add(dataset)
+        problem = (
+            values_elsewhere(path, dataset)
+            or _unread(path, dataset, self._readers)
+            or too_large_a_chunk(path, dataset, self._limits.chunk)
+            or too_much_unwritten(path, self._unwritten.size, self._limits.unwritten)
+        )
+        copied = is_copied(dataset)
+        if self._linked and not problem and not self._link_problem:
+            # what is copied although links are wanted is copied with its filters
+            self._link_problem = (filter_problem if copied else link_problem)(path, dataset)
+        self._filter_problem = self._filter_problem or filter_problem(path, dataset)
+        self._copy_problem = (
+            self._copy_problem or copy_problem(path, dataset, self._limits.chunk) or torn(path, dataset)
+        )
+        return problem or (self._copy_problem if copied else "")
 
 
 def _turned(item: Item) -> str:
