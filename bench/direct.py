@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from rich.console import Console
 
+from bench import pods
 from bench.measure import HEAD, Row, in_turns
 from bench.page import Curve, Section
 from bench.stage import Loaded, Stage, many_objects, one_dataset, stage
@@ -105,7 +106,7 @@ WORKS = (
 )
 
 
-NAMES = ("hsload", "copy", "kerchunk", "workers", "far")
+NAMES = ("hsload", "copy", "kerchunk", "workers", "pods", "far")
 
 
 def sections(runs: int, console: Console, only: Sequence[str] = NAMES) -> Iterator[Section]:
@@ -146,7 +147,7 @@ def _against_hsload(
 
 def _near(runs: int, console: Console, only: Sequence[str]) -> Iterator[Section]:
     with stage() as made:
-        works = WORKS if {"hsload", "kerchunk"} & set(only) else (SEVERAL,)
+        works = WORKS if {"hsload", "kerchunk"} & set(only) else (SEVERAL,) if "copy" in only else ()
         buckets = {work: work.bucket(made, f"direct-{WORKS.index(work)}") for work in works}
         if "hsload" in only:
             yield _against_hsload(made, buckets, runs, console, "Direct against hsload", "")
@@ -156,6 +157,8 @@ def _near(runs: int, console: Console, only: Sequence[str]) -> Iterator[Section]
             yield _against_kerchunk(made, buckets, runs, console)
         if "workers" in only:
             yield _workers(made, runs, console)
+        if "pods" in only:
+            yield from pods.sections(made, console)
 
 
 def _against_copy(made: Stage, bucket: str, runs: int, console: Console) -> Section:

@@ -1,9 +1,9 @@
-"""Peak memory of processes while something runs."""
+"""What processes take while something runs: their memory at its peak, or their CPU."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import psutil
@@ -11,20 +11,32 @@ import psutil
 SAMPLE_SECONDS = 0.2
 
 
-@contextmanager
-def peaks(processes: Mapping[str, int | str]) -> Iterator[dict[str, int]]:
-    """The most memory of each process tree by name, in bytes, seen until the end of the block.
+def memory_of(process: psutil.Process) -> float:
+    """In bytes. Of memory that processes share, as a fork and its children do, each has its part (PSS)."""
+    return process.memory_full_info().pss
 
-    A tree is that of a process number, or of the script of that name that this process starts meanwhile. Of memory that
-    processes share, as a fork and its children do, each has its part (PSS).
+
+def cpu_of(process: psutil.Process) -> float:
+    """In seconds, since the process began; with that of its children that are no more."""
+    times = process.cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+@contextmanager
+def peaks(
+    processes: Mapping[str, int | str], of: Callable[[psutil.Process], float] = memory_of
+) -> Iterator[dict[str, float]]:
+    """The most memory of each process tree by name, or what else `of` says, seen until the end of the block.
+
+    A tree is that of a process number, or of the script of that name that this process starts meanwhile.
     """
-    found = dict.fromkeys(processes, 0)
+    found = dict.fromkeys(processes, 0.0)
     over = threading.Event()
 
     def sample() -> None:
         while not over.wait(SAMPLE_SECONDS):
             for name, root in processes.items():
-                found[name] = max(found[name], sum(map(_proportional, _tree(root))))
+                found[name] = max(found[name], sum(_told(of, process) for process in _tree(root)))
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()
@@ -46,8 +58,8 @@ def _tree(root: int | str) -> list[psutil.Process]:
         return []  # one has just ended
 
 
-def _proportional(process: psutil.Process) -> int:
+def _told(of: Callable[[psutil.Process], float], process: psutil.Process) -> float:
     try:
-        return int(process.memory_full_info().pss)
+        return of(process)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+        return 0.0

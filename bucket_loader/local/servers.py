@@ -175,6 +175,10 @@ class S3Server:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def env(self) -> dict[str, str]:
         """The environment with which boto3, s3fs and HSDS reach this server."""
         return {
