@@ -46,6 +46,7 @@ _PRELOAD += [
         "cli",
         "load.linkable",
         "children.answering",
+        "children.signed_reads",
         "verify.compare",
         "storage.write",
         "children.boto_data",

@@ -17,7 +17,7 @@ import botocore.exceptions
 
 from ..causes import Trouble, cause_of
 from ..children.answer import Answer, telling
-from ..children.answering import answered, child_parser, puts_of_environment, s3_of_environment
+from ..children.answering import answered, child_parser, fast_of_environment, s3_of_environment
 from ..hdf5.beside import Beside
 from .oversize import SizeLimits
 from .source import LocalFile, S3Object, opened
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         limits = SizeLimits(options.max_chunk, options.max_unwritten)
         link = options.link or options.only_link
         wish = Wish(options.source, link, not options.only_link, limits, options.reader)
-        client, fast = s3_of_environment(options.concurrency), puts_of_environment(options.bucket)
+        client = s3_of_environment(options.concurrency)
+        fast = fast_of_environment(options.bucket, options.concurrency)
         with Transfers(client, options.bucket, options.concurrency, options.in_flight, fast) as transfers:
             try:
                 # of a file that is smaller than that, an ingest reads all at once

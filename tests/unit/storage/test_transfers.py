@@ -14,8 +14,8 @@ import botocore.exceptions
 import pytest
 from botocore.config import Config as ClientConfig
 
-from bucket_loader.children.answering import puts_of_environment
-from bucket_loader.storage.transfers import Transfers
+from bucket_loader.children.answering import fast_of_environment
+from bucket_loader.storage.transfers import Transfers, Version
 
 
 class Store:
@@ -73,6 +73,23 @@ class _Answers(BaseHTTPRequestHandler):
 
     statuses: list[int]
     taken: list[tuple[str, bytes]]
+    asked: list[str]  # signed in the "address" or the "header"
+    knows_ranges = True
+
+    def do_GET(self) -> None:
+        self.asked.append("address" if "X-Amz-Signature" in self.path else "header")
+        status = self.statuses.pop(0) if self.statuses else 206
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        whole = bytes(range(200))
+        body = (whole[first : last + 1] if self.knows_ranges else whole) if status < 300 else b""
+        self.send_response(status)
+        if self.knows_ranges:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(whole)}")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", self.headers.get("If-Match", '"1"'))
+        self.send_header("Last-Modified", "Mon, 30 Nov 2026 09:05:42 GMT")
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -90,7 +107,7 @@ class _Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answers]]:
-    answers = type("Answers", (_Answers,), {"statuses": [], "taken": []})
+    answers = type("Answers", (_Answers,), {"statuses": [], "taken": [], "asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), answers) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -102,11 +119,11 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Answers]]:
 
 
 def transfers_to(store: type[_Answers]) -> Transfers:
-    fast = puts_of_environment("b")
+    fast = fast_of_environment("b", 2)
     assert fast is not None
     client = boto3.client(
         "s3",
-        endpoint_url=fast.config["endpoint"],
+        endpoint_url=fast.puts.config["endpoint"],
         region_name="us-east-1",
         aws_access_key_id="k",
         aws_secret_access_key="s",
@@ -134,6 +151,44 @@ def test_a_refusal_has_the_words_of_the_client(store: type[_Answers]) -> None:
         transfers.put("key", b"body")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statuses", "asked"),
+    [
+        ([], ["address", "address"]),
+        ([200], ["address", "address"]),  # as some stores say of a part
+        ([503], ["address", "header", "address"]),
+        ([403], ["address", "header", "header"]),  # it knows no signed addresses, and is not asked for one again
+        ([301], ["address", "header", "address"]),
+    ],
+)
+def test_what_a_signed_address_does_not_give_comes_by_the_client(
+    store: type[_Answers], statuses: list[int], asked: list[str]
+) -> None:
+    store.statuses.extend(statuses)
+    with transfers_to(store) as transfers:
+        assert transfers.get("b", "key", 10, 5, '"tag"') == bytes(range(10, 15))
+        begin, version = transfers.get_begin("b", "key", 3)
+    assert (begin, version) == (bytes(range(3)), Version(200, '"1"', 1796029542))
+    assert store.asked == asked
+    assert (transfers.traffic.gets, transfers.traffic.got_bytes, transfers.traffic.retries) == (2, 8, len(asked) - 2)
+
+
+def test_a_store_that_knows_no_ranges_is_not_read_whole_by_a_signed_address(store: type[_Answers]) -> None:
+    store.knows_ranges = False
+    with transfers_to(store) as transfers, pytest.raises(OSError, match="has 200 bytes at 10 where its index says 5"):
+        transfers.get("b", "key", 10, 5)
+    assert store.asked == ["address", "header"]
+
+
+@pytest.mark.slow
+def test_another_version_is_refused_in_the_words_of_the_client(store: type[_Answers]) -> None:
+    store.statuses.extend([412, 412])
+    with pytest.raises(botocore.exceptions.ClientError, match="412"), transfers_to(store) as transfers:
+        transfers.get("b", "key", 10, 5, '"tag"')
+    assert store.asked == ["address", "header"]
+
+
 @pytest.mark.parametrize(
     ("settings", "variables"),
     [
@@ -149,13 +204,13 @@ def test_the_client_alone_knows_other_keys_and_certificates(
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     for name, value in ({"FSSPEC_S3": json.dumps(settings)} | variables).items():
         monkeypatch.setenv(name, value)
-    assert puts_of_environment("b") is None
+    assert fast_of_environment("b", 2) is None
 
 
 def test_temporary_keys_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     settings = {"endpoint_url": "https://127.0.0.1:9", "key": "k", "secret": "s", "token": "t"}
     monkeypatch.setenv("FSSPEC_S3", json.dumps(settings))
-    fast = puts_of_environment("b")
-    assert fast is not None and fast.config["session_token"] == "t"
-    assert fast.config["unsigned_payload"], "over TLS, as boto3 does"
+    fast = fast_of_environment("b", 2)
+    assert fast is not None and fast.puts.config["session_token"] == "t"
+    assert fast.puts.config["unsigned_payload"], "over TLS, as boto3 does"
