@@ -148,6 +148,7 @@ def says_the_same(one: Answer, other: Answer) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_a_damaged_answer_is_different_or_trouble(recorded: Recorded) -> None:
     wrong = []
     # the count's own request is none of the comparison, which cannot know that it was damaged

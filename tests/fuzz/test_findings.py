@@ -60,6 +60,7 @@ def test_an_object_that_hdf5_cannot_read_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in printed
 
 
+@pytest.mark.long
 def test_a_file_that_cannot_be_read_through_is_not_loaded(world: World) -> None:
     world.put("unknown.h5", unknown_type())
     world.make_inventory()

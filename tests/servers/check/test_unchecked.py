@@ -70,6 +70,7 @@ def clean(world: World, after: float) -> None:
     world.leftovers().delete(time.time() + after)
 
 
+@pytest.mark.long
 def test_it_is_seen_when_it_is_verified(world: World, inventory: Inventory) -> None:
     put(world, 1)
     world.ok("loader.py", "--drain")

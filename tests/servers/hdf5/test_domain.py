@@ -107,6 +107,7 @@ def test_a_linked_compound_with_holes_is_different(verify_servers, tmp_path):
     assert verify_servers.verify(path, verify_servers.load(path, "link")).differences[0].path == "/holes"
 
 
+@pytest.mark.long
 def test_pages_of_links_and_attributes_are_all_read(verify_servers, base_file, base_domains, monkeypatch):
     monkeypatch.setattr(domain, "LINKS_PAGE", 2)
     monkeypatch.setattr(domain, "ATTRIBUTES_PAGE", 3)
@@ -160,6 +161,7 @@ def many(verify_servers, tmp_path_factory) -> tuple[Path, str]:
     return path, name
 
 
+@pytest.mark.long
 def test_many_objects_are_compared_with_few_requests(verify_servers, many, asked):
     report = verify_servers.verify(*many)
     assert report.same and (report.objects, report.attributes) == (203, 100)

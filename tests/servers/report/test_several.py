@@ -54,6 +54,7 @@ def test_the_summary_adds_them_up(two: list[Inventory]) -> None:
     assert [(pod.name, pod.good, pod.failed) for pod in found.pods] == [("pod of one", 2, 1), ("pod of two", 1, 1)]
 
 
+@pytest.mark.long
 def test_the_command(world: World, two: list[Inventory], tmp_path: Path) -> None:
     which = [f"--inventory={one.domain}" for one in two]
     shown = [json.loads(line) for line in world.ok("dump_inventory.py", "--json", "--sort=size", *which).splitlines()]

@@ -146,6 +146,7 @@ def test_a_thousand_keys_in_one_batch_and_odd_ones(world: World, inventory: Inve
     assert watching.scan().news == 0
 
 
+@pytest.mark.long
 def test_a_million_keys_are_known_in_less_than_50_megabytes() -> None:
     known = KnownKeys()
     block = np.zeros(10_000, [(name, COLUMNS[name]) for name in KNOWN_COLUMNS])

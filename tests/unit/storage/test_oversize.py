@@ -119,6 +119,7 @@ def test_a_virtual_dataset_has_the_values_that_are_mapped(tmp_path: Path) -> Non
         assert preflight(file).load_problem.startswith("dataset /whole: ")
 
 
+@pytest.mark.long
 def test_long_names_take_no_memory_for_each_object_below_them(tmp_path: Path) -> None:
     """20,000 groups below a name of 60 kB: their paths would be 1.2 GB."""
     with h5py.File(tmp_path / "names.h5", "w", libver="latest") as file:

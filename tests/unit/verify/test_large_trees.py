@@ -49,6 +49,7 @@ class Mirror(Domain):
             yield {"name": name, "type": number, "shape": {"class": "H5S_SCALAR"}, "value": 0}
 
 
+@pytest.mark.long
 def test_long_names_take_no_memory_for_each_object_below_them(tmp_path):
     """5,000 groups below a name of 60 kB: their paths would be 300 MB."""
     with h5py.File(tmp_path / "names.h5", "w", libver="latest") as file:
