@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bucket_loader import __version__
 from bucket_loader.config import Config
 
@@ -15,6 +17,8 @@ from .manifests import (
     of_pods,
     variables,
 )
+
+pytestmark = pytest.mark.slow
 
 
 def test_kustomize_makes_what_the_files_say(tmp_path: Path) -> None:

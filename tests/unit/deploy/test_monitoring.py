@@ -88,6 +88,7 @@ def test_the_dashboard_is_what_its_script_makes() -> None:
 # -- Prometheus --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_prometheus_takes_alerts_and_queries(tmp_path: Path) -> None:
     made = [
         {"record": f"query:{number}", "expr": query.replace("$__rate_interval", "5m")}
@@ -190,12 +191,14 @@ def assert_fired(folder: Path, series: dict[str, str | None], fired: dict[str, t
     promtool("test", "rules", folder / "test.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_alerted(case: str, tmp_path: Path) -> None:
     series, name, labels, summary = WRONG[case]
     assert_fired(tmp_path, series, {name: (labels, summary)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FINE)
 def test_what_is_fine_alerts_nobody(case: str, tmp_path: Path) -> None:
     assert_fired(tmp_path, FINE[case], {})
@@ -204,6 +207,7 @@ def test_what_is_fine_alerts_nobody(case: str, tmp_path: Path) -> None:
 # -- kustomize ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_monitoring_goes_to_the_namespace(tmp_path: Path) -> None:
     made = kustomized(tmp_path, "docs/kustomize/monitoring", namespace="data")
     for kind, name in (
