@@ -124,7 +124,7 @@ def _fast(bucket: str, connections: int, variables: frozenset[tuple[str, str]]) 
 
     if not _is_plain(variables):
         return None
-    return Fast(_puts(bucket, variables), SignedReads(_client(connections, variables), connections))
+    return Fast(_puts(bucket, variables), SignedReads(_client(connections, variables)))
 
 
 def _signature(variables: frozenset[tuple[str, str]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 import urllib3
@@ -20,10 +20,13 @@ _REFUSED = (400, 401, 403)
 class SignedReads:
     """For threads. Does not try again, and says nothing of a failure: boto3 is to be asked for what it does not get."""
 
-    def __init__(self, client: S3Client, connections: int) -> None:
-        """`client` signs, by version 4 of S3's signature."""
+    def __init__(self, client: S3Client) -> None:
+        """`client` signs, by version 4 of S3's signature; connections and waits are as many and as long as its own."""
         self._client = client
-        self._pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=urllib3.Timeout(10, 60))
+        settings: Any = client.meta.config  # its options are not in the types
+        # not `total`, which would bound the wait for each part of an answer, too
+        timeout = urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout)
+        self._pool = urllib3.PoolManager(maxsize=settings.max_pool_connections, retries=False, timeout=timeout)
         self._addresses: TTLCache[tuple[str, str], str] = TTLCache(256, _USED_SECONDS)
         self._lock = threading.Lock()
         self.works = True  # until a store refuses such an address

@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config as ClientConfig
 
 from bucket_loader.children.answering import fast_of_environment
+from bucket_loader.children.signed_reads import SignedReads
 from bucket_loader.storage.transfers import Transfers, Version
 
 
@@ -75,9 +76,11 @@ class _Answers(BaseHTTPRequestHandler):
     taken: list[tuple[str, bytes]]
     asked: list[str]  # signed in the "address" or the "header"
     knows_ranges = True
+    seconds = 0.0  # before an answer
 
     def do_GET(self) -> None:
         self.asked.append("address" if "X-Amz-Signature" in self.path else "header")
+        time.sleep(self.seconds)
         status = self.statuses.pop(0) if self.statuses else 206
         first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
         whole = bytes(range(200))
@@ -179,6 +182,20 @@ def test_a_store_that_knows_no_ranges_is_not_read_whole_by_a_signed_address(stor
     with transfers_to(store) as transfers, pytest.raises(OSError, match="has 200 bytes at 10 where its index says 5"):
         transfers.get("b", "key", 10, 5)
     assert store.asked == ["address", "header"]
+
+
+@pytest.mark.slow
+def test_a_signed_address_is_waited_for_as_long_as_the_client_waits(store: type[_Answers]) -> None:
+    store.seconds = 1.0
+    fast = fast_of_environment("b", 2)
+    assert fast is not None
+    for seconds, answered in ((0.2, False), (20, True)):
+        options = ClientConfig(read_timeout=seconds, signature_version="s3v4")
+        endpoint = fast.puts.config["endpoint"]
+        client = boto3.client(
+            "s3", "us-east-1", endpoint_url=endpoint, aws_access_key_id="k", aws_secret_access_key="s", config=options
+        )
+        assert (SignedReads(client).get("b", "key", 10, 5, "") is not None) is answered
 
 
 @pytest.mark.slow
