@@ -177,16 +177,17 @@ class Writer:
                 raise Unholdable(refused)
 
     def _begin(self, item: Item, identity: str) -> None:
-        """Copy the values of a dataset beside the first walk, which mostly waits for the store, if all are in memory.
+        """Copy the values of a dataset beside the first walk, which mostly waits for the store, where all have room.
 
         What is refused further on has been copied for nothing, but no more than the walk took.
         """
-        size = item.id.get_storage_size()
-        if self._wish.link or not _EARLY <= size <= self._transfers.room or values_elsewhere(item.path, item.id):
+        if self._wish.link or values_elsewhere(item.path, item.id):
+            return
+        if not _EARLY <= item.id.get_storage_size() <= self._transfers.room:
             return
         source = Dataset(self._file, item.place)
         held = self._held(item.id.get_type(), f"dataset {item.path}", of_dataset=True)[1]
-        plan = layout.plan(source, held, link=False, max_chunk=self._wish.limits.chunk)
+        plan = self._plan(source, held)
         if isinstance(plan, Copied | Sliced):
             self._values(plan, source, held, identity, item.path)
             self._begun[identity] = replace(plan, index=plan.index.none()) if isinstance(plan, Copied) else plan
@@ -286,7 +287,7 @@ class Writer:
         _, held = self._held(tid, f"dataset {path}", of_dataset=True)
         plan, table = self._begun.pop(identity, None), None
         if plan is None:
-            plan = elsewhere.plan(source, held, self._wish.link, self._wish.limits.chunk, self._here)
+            plan = self._plan(source, held)
             table = self._values(plan, source, held, identity, path)
         whole, made_with = layout.to_json(plan, self._wish.uri, table)
         properties: dict[str, Any] = elements.fill_value(source.fill_value(), held, self._refer)
@@ -302,6 +303,9 @@ class Writer:
         if source.shape is not None and not held.is_variable:
             self.written.sizes[identity].logical = math.prod(source.shape) * held.numpy.itemsize
         return body | ({"layout": whole} if whole else {})
+
+    def _plan(self, source: Dataset, held: Type) -> layout.Plan:
+        return elsewhere.plan(source, held, self._wish.link, self._wish.limits.chunk, self._here)
 
     def _values(self, plan: layout.Plan, source: Dataset, held: Type, identity: str, path: str) -> str | None:
         """Write the values; the id of the chunk table, where there is one."""
