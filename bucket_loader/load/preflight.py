@@ -140,15 +140,16 @@ class _Walk:
             or too_large_a_chunk(path, dataset, self._limits.chunk)
             or too_much_unwritten(path, self._unwritten.size, self._limits.unwritten)
         )
-        copied = is_copied(dataset)
         if self._linked and not problem and not self._link_problem:
             # what is copied although links are wanted is copied with its filters
-            self._link_problem = (filter_problem if copied else link_problem)(path, dataset)
+            self._link_problem = (filter_problem if is_copied(dataset) else link_problem)(path, dataset)
         self._filter_problem = self._filter_problem or filter_problem(path, dataset)
         self._copy_problem = (
             self._copy_problem or copy_problem(path, dataset, self._limits.chunk) or torn(path, dataset)
         )
-        return problem or (self._copy_problem if copied else "")
+        if problem or not self._copy_problem or not is_copied(dataset):
+            return problem
+        return self._copy_problem
 
 
 def _turned(item: Item) -> str:
