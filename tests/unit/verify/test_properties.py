@@ -20,7 +20,9 @@ from bucket_loader.hdf5 import file, types, values
 from bucket_loader.hdf5.values import Pair
 from bucket_loader.verify import mismatches
 
-QUIET = settings(derandomize=True, suppress_health_check=list(HealthCheck))
+# 150 where the profile has the usual 100
+EXAMPLES = settings().max_examples * 3 // 2
+QUIET = settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=list(HealthCheck))
 NUMBERS = ["i1", "<i2", ">i4", "<i8", "u1", ">u2", "<u4", ">u8", "<f2", ">f4", "<f8"]
 leaves = st.sampled_from([*map(np.dtype, NUMBERS), np.dtype("S1"), np.dtype("S7"), np.dtype(bool), np.dtype("V3")])
 
