@@ -40,7 +40,7 @@ VERSIONS = $(if $(HSDS),--cluster-hsds=$(HSDS)) $(if $(POD_HSDS),--pod-hsds=$(PO
 # and ENGINE=auto|direct|hsload
 SETTING = $(VERSIONS) $(if $(ENGINE),--engine=$(ENGINE))
 
-# set, every run would compile what it imports anew, and each hsload of it: seconds
+# where it is set, every run of the tests would compile them anew: four seconds of CPU for each worker
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo quick test long check kubectl promtool corpus compatibility faults fuzz many versions e2e screens browser bench bench-direct bench-scale lint lock clean

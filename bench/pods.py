@@ -54,9 +54,7 @@ def _taken(made: Stage, count: int, mode: str) -> dict[str, float]:
 
 
 def _file(found: dict[str, dict[str, float]]) -> Section:
-    rows = []
-    for mode, taken in found.items():
-        rows.append([mode, *(_cell(what, value) for what, value in taken.items())])
+    rows = [[mode, *(_cell(what, value) for what, value in taken.items())] for mode, taken in found.items()]
     text = "For each file with one dataset more: CPU, by psutil, of the worker and the servers; requests of the worker."
     return Section("What a file takes, direct", ["mode", *found["link"]], rows, text)
 
