@@ -101,3 +101,23 @@ def proxy_before(endpoint: str) -> Iterator[tuple[type[S3Proxy], str]]:
             yield Handler, f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
+
+
+def kill_in_switch(world: World, script: str, key: str, *arguments: str) -> None:
+    """Kill a program between the two steps of a switch: the old version is out of HSDS, the new one not yet there."""
+    domain, reached, killed = world.folder + key, threading.Event(), threading.Event()
+
+    def refused(method: str, path: str) -> bool:
+        if method != "PUT" or not path.endswith(f"{domain}/.domain.json"):
+            return False
+        reached.set()
+        return killed.wait(60)
+
+    with s3_proxy(world) as (store, gateway):
+        store.refused = staticmethod(refused)
+        # nobody asks HSDS for it meanwhile: its answer would be the old one, from its cache
+        with world.running(script, *arguments, env={"AWS_S3_GATEWAY": gateway}) as process:
+            assert reached.wait(60), "there was no switch"
+            process.kill()
+        killed.set()
+    assert world.cluster.root_of(domain) is None

@@ -16,7 +16,7 @@ from ..inventory.model import Claim, Outcome
 from ..inventory.states import CHECK, State
 from ..log import timed
 from ..pod.job import ReleaseSlot
-from ..pod.publisher import Publisher
+from ..pod.publisher import Publisher, end_switch
 from ..pod.servers import Servers
 from . import hsdiff
 from .unchecked import Unchecked
@@ -45,6 +45,11 @@ class CheckJob:
 
     def first_columns(self) -> Mapping[str, Any]:
         return {}
+
+    def end_switch(self, claim: Claim, keep_going: KeepGoing) -> Claim:
+        if self._inventory is None:
+            return claim
+        return end_switch(self._config, self._servers, self._inventory.note, claim, keep_going)
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         row = claim.row

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 _DIGITS, _TIME = 16, 8
 MOST = 8  # replaced roots that a row can name
 NEVER = 1 << 40  # `cleanup` of a row whose one root waits for its check
+ABANDONED_SECONDS = 900  # from the loss of a lease to the last key that its worker may still put
+IN_SERVICE = (1 << 32) - 1  # when a root is due that readers have until the switch to its successor has ended
 COLUMN_BYTES = MOST * (_DIGITS + _TIME)
 
 
@@ -22,6 +24,11 @@ class Replaced:
 
     root: str
     due: int
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it is being replaced; where that was not ended, readers may have it, its successor, or nothing."""
+        return self.due == IN_SERVICE
 
 
 def parse(column: str) -> list[Replaced]:

@@ -17,6 +17,7 @@ from ..children.tool import Children
 from ..config import Config
 from ..errors import AttemptFailed, Refused, Retry
 from ..hsds import Unavailable
+from ..inventory import roots
 from ..inventory.model import Claim, Outcome
 from ..inventory.states import State
 from ..log import event, timed
@@ -31,8 +32,6 @@ from . import steps
 from .attempt import Attempt
 
 VERSIONS = ("0.9.", "1.0.")  # of the cluster's HSDS, whose reading of such domains was tried
-# from the loss of a lease to the last key that its worker may still put
-ABANDONED_SECONDS = 900
 
 
 class DirectLoad(Attempt):
@@ -92,7 +91,7 @@ class DirectLoad(Attempt):
         if row.newroot and self._target.root_of(self._domain) != row.newroot:
             # whose check may have died
             self._publisher.hide(self._publisher.name_unchecked(row.newroot))
-            values = self._publisher.replaced(row.newroot, ABANDONED_SECONDS)
+            values = self._publisher.replaced(row.newroot, int(time.time() + roots.ABANDONED_SECONDS))
         new = new_root()
         if row.cleanup:
             new["cleanup"] = min(new["cleanup"], row.cleanup)
@@ -139,7 +138,7 @@ class DirectLoad(Attempt):
 
 def new_root() -> dict[str, Any]:
     """The columns that name a new root."""
-    return {"newroot": ids.new_root(), "cleanup": int(time.time() + ABANDONED_SECONDS)}
+    return {"newroot": ids.new_root(), "cleanup": int(time.time() + roots.ABANDONED_SECONDS)}
 
 
 def problem(config: Config, servers: Servers, has_roots: bool) -> str:

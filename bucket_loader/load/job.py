@@ -19,6 +19,7 @@ from ..inventory.states import LOAD
 from ..inventory.table import InventoryError
 from ..log import event, timed
 from ..pod.job import ReleaseSlot
+from ..pod.publisher import end_switch
 from ..pod.servers import Servers
 from . import direct, hsload, steps
 from .attempt import Attempt
@@ -49,6 +50,9 @@ class LoadJob:
     def first_columns(self) -> Mapping[str, Any]:
         """The root that the direct engine will write, which the row has to name first."""
         return {} if _not_direct(self._config, self._servers, self._inventory) else direct.new_root()
+
+    def end_switch(self, claim: Claim, keep_going: KeepGoing) -> Claim:
+        return end_switch(self._config, self._servers, self._inventory.note, claim, keep_going)
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         children = self._tools.within(Budget(self._config.load_time_limit, "load_time_limit"), keep_going)
@@ -84,7 +88,7 @@ class LoadJob:
 
     def _give_up_unpublished(self, claim: Claim) -> Claim:
         """Leave a root that waited for its check, under other settings, to the watcher; the claim with that."""
-        noted = self._inventory.note(claim, {"cleanup": int(time.time() + direct.ABANDONED_SECONDS)})
+        noted = self._inventory.note(claim, {"cleanup": int(time.time() + roots.ABANDONED_SECONDS)})
         if noted is None:
             raise CalledOff
         return noted

@@ -18,7 +18,8 @@ ReleaseSlot = Callable[[], None]
 class Job(Protocol):
     """A kind of work: a load, or a check.
 
-    `first_columns` are those that go into a row that was never tried, together with its claim. `run` returns what it
+    `first_columns` are those that go into a row that was never tried, together with its claim. `end_switch` comes
+    before anything is done with a row, also with one that is given up: see `pod.publisher`. `run` returns what it
     found, and raises what interrupts it: `Refused` and `Retry` for what stands in the way of this file, `CalledOff`,
     and `Unavailable` or `SourceError` while a server is away: the row is released then. It may release its slot when
     its tools are done and it only waits for servers; `overlaps_flush` says whether it does.
@@ -28,6 +29,8 @@ class Job(Protocol):
     overlaps_flush: bool
 
     def first_columns(self) -> Mapping[str, Any]: ...
+
+    def end_switch(self, claim: Claim, keep_going: KeepGoing) -> Claim: ...
 
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome: ...
 

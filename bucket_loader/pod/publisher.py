@@ -33,6 +33,13 @@ def folder_there(domain: str) -> Refused:
     return Refused(f"there is a folder {domain}/ where the domain should be")
 
 
+def end_switch(config: Config, servers: Servers, note: Note, claim: Claim, keep_going: KeepGoing) -> Claim:
+    """The claim, after its row's last switch was ended: see `Publisher.end_switch`."""
+    if servers.target is None or not any(one.in_service for one in roots.parse(claim.row.oldroots)):
+        return claim
+    return Publisher(config, servers, servers.target, claim, note, keep_going).end_switch()
+
+
 class Publisher:
     """Publishes the roots of one claimed row, whose columns it keeps."""
 
@@ -55,8 +62,8 @@ class Publisher:
             raise CalledOff
         self._claim = claim
 
-    def replaced(self, root: str, seconds: float) -> dict[str, Any]:
-        """The columns that say of a root that it may go in some time.
+    def replaced(self, root: str, due: int) -> dict[str, Any]:
+        """The columns that say of a root when it may go.
 
         Those whose time has come go now; so does the oldest where the row cannot name one more: it was replaced so many
         times within the grace that only a reader who never looked again can have it.
@@ -68,18 +75,20 @@ class Publisher:
                 event(logging.WARNING, "replaced too often: an old version goes early", due=one.due - now)
             self.target.delete_root(one.root)
             known.remove(one)
-        kept = [*known, Replaced(root, int(now + seconds))]
+        return self._named([*known, Replaced(root, due)])
+
+    def _named(self, kept: list[Replaced]) -> dict[str, Any]:
+        """The columns that name these roots."""
         size = sum(self.target.size_of(one.root) for one in kept)
-        return {"oldroots": roots.join(kept), "oldbytes": size, "cleanup": roots.first_due(kept)}
+        cleanup = roots.first_due(kept, self.row.unpublished)
+        return {"oldroots": roots.join(kept), "oldbytes": size, "cleanup": cleanup}
 
     def publish(self, root: str, again: bool = True) -> None:
         """Make the root the domain's, and return when readers find it; not `again`: the row was never worked on before.
 
         Raises Refused where there is a folder of the domain's name, CalledOff, and Unavailable or SourceError.
         """
-        folder = self.domain.rpartition("/")[0]
-        owner, public = self._config.hs_username or "", self._config.public_read
-        domain = Domain.of(root, owner, self.target.acls_of(folder), public)
+        domain = self._domain_of(root)
         try:
             old = self.target.root_to_replace(self.domain)
         except IsFolder:
@@ -90,8 +99,39 @@ class Publisher:
             self.target.publish(self.domain, domain)
             return
         if old is not None:
-            self.record(self.replaced(old, self._config.replaced_grace))
+            self.record(self.replaced(old, roots.IN_SERVICE))
         self._switch(domain, cached=old is not None)
+
+    def _domain_of(self, root: str) -> Domain:
+        folder_acls = self.target.acls_of(self.domain.rpartition("/")[0])
+        return Domain.of(root, self._config.hs_username or "", folder_acls, self._config.public_read)
+
+    def end_switch(self) -> Claim:
+        """End what a worker left that died in the middle of a switch, or could not go on; the claim as it is then.
+
+        Where readers have nothing since then, they get the version before, whatever becomes of the new one.
+        Raises CalledOff, and Unavailable or SourceError.
+        """
+        named = roots.parse(self.row.oldroots)
+        before = next(one.root for one in reversed(named) if one.in_service)
+        with suppress(IsFolder):
+            live = self.target.root_to_replace(self.domain)
+            if live is None and self.target.has_root(before):
+                event(logging.WARNING, "the version before is put back", reason="its replacement was not ended")
+                self._switch(self._domain_of(before), cached=True)
+                live = before
+            named = [one for one in named if one.root != live]
+        values = self._named(self._with_dues(named))
+        if self.row.newroot and not self.row.unpublished:
+            # what the worker wrote, which may be the domain's by now: the watcher asks
+            values["cleanup"] = int(time.time() + roots.ABANDONED_SECONDS)
+        self.record(values)
+        return self._claim
+
+    def _with_dues(self, named: list[Replaced]) -> list[Replaced]:
+        """The same, where those that were in service are replaced now."""
+        due = int(time.time() + self._config.replaced_grace)
+        return [Replaced(one.root, due) if one.in_service else one for one in named]
 
     def _switch(self, domain: Domain, cached: bool) -> None:
         """Publish until the cluster's HSDS shows it, which may have another version in its caches."""
@@ -115,7 +155,8 @@ class Publisher:
 
     def columns(self, waiting: str = "") -> dict[str, Any]:
         """The columns of a row whose root is a domain's now, or is `waiting` for its check."""
-        return {"newroot": waiting, "cleanup": roots.first_due(roots.parse(self.row.oldroots), waiting)}
+        named = self._with_dues(roots.parse(self.row.oldroots))
+        return {"newroot": waiting, "oldroots": roots.join(named), "cleanup": roots.first_due(named, waiting)}
 
     # -- before it is checked ------------------------------------------------------------------------------------------
 

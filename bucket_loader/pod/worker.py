@@ -171,17 +171,19 @@ class Worker:
 
     def _attempt(self, claim: Claim, lease: Lease) -> Outcome:
         """What the job finds, or what stands in the way of asking it."""
-        config = self._config
-        if self._is_given_up(claim):
+        config, keep_going = self._config, partial(self._goes_on, lease)
+        given_up = self._is_given_up(claim)
+        if claim.taken_over and not given_up and not self._inventory.mark_alone(claim):
+            raise CalledOff
+        try:
+            claim = self._job.end_switch(claim, keep_going)
+            if not given_up:
+                return self._job.run(claim, keep_going, self._slot.release)
             reason = (
                 f"given up: its worker died in each of {config.max_attempts} attempts, with no other file in work "
                 "(out of memory?)"
             )
             return Outcome(claim.work.failed, 1, reason)
-        if claim.taken_over and not self._inventory.mark_alone(claim):
-            raise CalledOff
-        try:
-            return self._job.run(claim, partial(self._goes_on, lease), self._slot.release)
         except (CalledOff, Unavailable, SourceError):
             raise
         except AttemptFailed as failure:

@@ -122,6 +122,10 @@ class Target:
         with self._source.asking(self.bucket):
             self._client.put_object(Bucket=self.bucket, Key=ids.domain_key(path), Body=domain.to_json())
 
+    def has_root(self, root: str) -> bool:
+        """Whether there is a root group to be a domain's."""
+        return self._read(ids.object_key(ids.root_id(root))) is not None
+
     def size_of(self, root: str) -> int:
         """The bytes under a root."""
         info = self._read(ids.info_key(root))

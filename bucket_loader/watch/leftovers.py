@@ -70,7 +70,7 @@ class Leftovers:
             "cleanup": roots.first_due(kept, row.unpublished),
         }
         forgotten = self._inventory.forget_roots(row, values)
-        if forgotten and any(one.root == live for one in roots.parse(row.oldroots)):
+        if forgotten and any(one.root == live and not one.in_service for one in roots.parse(row.oldroots)):
             # its worker had lost the row, and went on between two of its questions
             event(logging.WARNING, "a domain shows what was replaced: loaded again", key=row.filename, row=row.index)
             self._inventory.put_back(row, State.NEW)

@@ -76,7 +76,10 @@ def test_every_key_belongs_to_a_domain_whenever_loaders_were_killed(world: World
 
 @pytest.mark.timeout(900)
 def test_what_waits_for_its_check_is_published_whole_whoever_is_killed(world: World) -> None:
-    """Two versions of each file, while loaders and differs are killed at any moment."""
+    """Two versions of each file, while loaders and differs are killed at any moment.
+
+    (One that dies in the middle of a switch: `servers/check/test_unchecked.py`.)
+    """
     before, count = world.target_keys(), 8
     inventory = world.make_inventory()
     chance, kills = random.Random(5), 0
@@ -96,8 +99,10 @@ def test_what_waits_for_its_check_is_published_whole_whoever_is_killed(world: Wo
                         os.kill(process.pid, signal.SIGKILL)
                         kills += 1
             assert kills < 200, "no progress"
-            shown = {number_of(world, row.filename) for row in inventory.rows()}
-            assert shown <= {version - 1 or None, version}
+            for row in inventory.rows():
+                # nothing, where its worker was killed between the two steps of a switch, until the row is taken over
+                nothing = {None} if version == 1 or row.state is State.CHECKING else set()
+                assert number_of(world, row.filename) in {version - 1, version} | nothing, row
     world.leftovers().delete(now=time.time() + 10_000)
     live = [world.cluster.root_of(world.folder + row.filename) for row in inventory.rows()]
     prefixes = tuple(ids.prefix(ids.digits_of(root)) for root in live if root)

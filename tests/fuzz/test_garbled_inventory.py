@@ -34,6 +34,9 @@ class Good:
     def first_columns(self) -> dict[str, Any]:
         return {}
 
+    def end_switch(self, claim: Claim, keep_going: KeepGoing) -> Claim:
+        return claim
+
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         return Outcome(State.LOADED if keep_going() else State.NEW, 0, mode="link")
 

@@ -14,6 +14,7 @@ from bucket_loader.inventory import roots
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
 from bucket_loader.storage import ids
+from tests.s3_proxy import kill_in_switch
 from tests.world import PASSWORD, TARGET, USER, World
 
 KEY = "a.h5"
@@ -149,6 +150,34 @@ def test_a_differ_that_dies_leaves_no_second_name(world: World, inventory: Inven
     world.ok("differ.py", "--drain")
     assert inventory.row(0).state is State.VERIFIED
     assert number(world) == 1 and names(world) == [KEY]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("there", [True, False], ids=["verified", "failed"])
+def test_the_old_version_comes_back_when_a_differ_dies_in_the_middle_of_a_switch(
+    world: World, inventory: Inventory, there: bool
+) -> None:
+    for version in (1, 2):
+        put(world, version)
+        world.ok("loader.py", "--drain")
+        if version == 1:
+            world.ok("differ.py", "--drain")
+    new, world.settings["lease_time"] = inventory.row(0).newroot, 3
+    kill_in_switch(world, "differ.py", KEY, "--drain")
+    assert number(world) is None
+    if not there:
+        world.delete(KEY)
+    time.sleep(4)
+    world.ok("differ.py", "--drain")
+    row = inventory.row(0)
+    if there:
+        assert row.state is State.VERIFIED and number(world) == 2
+    else:
+        assert row.state is State.CHECK_FAILED and number(world) == 1
+        assert row.diffresult.startswith("not published, the version before it stays: ")
+    clean(world, after=1e6)
+    assert number(world) == (2 if there else 1) and names(world) == [KEY]
+    assert keys_under(world, new), "it is kept, to be checked again"
 
 
 @pytest.mark.long

@@ -20,7 +20,7 @@ from bucket_loader.s3 import Source
 from bucket_loader.storage import ids
 from bucket_loader.storage.target import Target
 from tests import files
-from tests.s3_proxy import s3_proxy
+from tests.s3_proxy import kill_in_switch, s3_proxy
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.servers
@@ -196,6 +196,35 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
     assert not under(world, left) and under(world, root(world, "a.h5"))
     world.ok("differ.py", "--drain", "--diff_method=verify", "--verify_through=pod")
     assert world.rows()["a.h5"]["state"] == "verified"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("deaths", [1, 2], ids=["tried again", "given up"])
+def test_the_old_version_comes_back_when_a_loader_dies_in_the_middle_of_a_switch(world: World, deaths: int) -> None:
+    """Also where the new one is never loaded: the source is no HDF5 file any more."""
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    inventory = world.make_inventory()
+    world.scan()
+    world.ok("loader.py", "--drain")
+    old = root(world, "a.h5")
+    world.put("a.h5", files.GOOD["compressed.h5"])
+    world.scan()
+    world.settings |= {"lease_time": 3, "max_attempts": 1}
+    for _ in range(deaths):
+        kill_in_switch(world, "loader.py", "a.h5", "--drain")
+        time.sleep(4)
+    left = inventory.row(0).newroot
+    world.leftovers().delete(now=time.time() + 1e6)
+    assert under(world, left) and under(world, old), "its row is not over"
+    world.put("a.h5", b"no HDF5")
+    world.ok("loader.py", "--drain")
+    row = inventory.row(0)
+    assert row.state is State.LOAD_FAILED and row.loadreason.startswith("given up") is (deaths == 2)
+    assert root(world, "a.h5") == old
+    world.leftovers().delete(now=time.time() + 1e6)
+    assert not under(world, left) and under(world, old)
+    row = inventory.row(0)
+    assert (row.state, row.newroot, row.oldroots, row.cleanup) == (State.LOAD_FAILED, "", "", 0)
 
 
 def test_what_is_refused_leaves_nothing(world: World, tmp_path: Path) -> None:

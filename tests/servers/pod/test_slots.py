@@ -40,6 +40,9 @@ class Waiting:
     def first_columns(self) -> dict[str, Any]:
         return {}
 
+    def end_switch(self, claim: Claim, keep_going: KeepGoing) -> Claim:
+        return claim
+
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         with self._lock:
             self.at_work += 1

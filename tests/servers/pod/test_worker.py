@@ -38,6 +38,9 @@ class Scripted:
     def first_columns(self) -> dict[str, Any]:
         return {}
 
+    def end_switch(self, claim: Claim, keep_going: KeepGoing) -> Claim:
+        return claim
+
     def run(self, claim: Claim, keep_going: KeepGoing, release_slot: ReleaseSlot) -> Outcome:
         return next(self._runs)(claim, keep_going)
 
