@@ -44,31 +44,18 @@ def work(options: argparse.Namespace, settings: Config, job: JobType) -> int:
     ):
         tools = Tools(settings, Source(settings))
         forkserver.get_ready()
-        opened: list[Inventory] = []
-
-        def ready() -> None:
-            servers = Servers(settings, open_source(settings))
-            servers.check()
-            if not servers.cluster.exists(settings.tgt_folder):
-                raise InventoryError(
-                    f"there is no folder {settings.tgt_folder} on {settings.hsds_endpoint}: make it with "
-                    f"'hstouch {settings.tgt_folder}', or change tgt_folder"
-                )
-            inventory = Inventory.open(servers.cluster, settings.inventory_domain)
-            job.prepare(settings, servers, inventory)
-            opened[:] = [inventory]
-
-        if not wait_for(ready, settings, stop, metrics):
+        inventory = _opened(settings, job, stop, metrics)
+        if inventory is None:
             return 0
         slots, count = Slots(settings.workers), _threads(options, settings, job)
         workers = []
         for number in range(count):
             # sessions are not shared between threads: each worker has its own
             servers = Servers(settings, Source(settings, metrics.alive), metrics.alive)
-            inventory = opened[0].clone(servers.cluster)
+            own = inventory.clone(servers.cluster)
             name = settings.pod_name if count == 1 else f"{settings.pod_name}/{number}"
-            work_of = job(settings, servers, tools, inventory)
-            workers.append(Worker(work_of, inventory, settings, stop, name, metrics, slots.share()))
+            work_of = job(settings, servers, tools, own)
+            workers.append(Worker(work_of, own, settings, stop, name, metrics, slots.share()))
         broken = 0
         if len(workers) == 1:
             workers[0].run(options.drain, options.once)
@@ -77,6 +64,25 @@ def work(options: argparse.Namespace, settings: Config, job: JobType) -> int:
         done, failed = sum(worker.finished for worker in workers), sum(worker.failed for worker in workers)
         event(logging.INFO, "stops", done=done, failed=failed, broken=broken or None)
     return 1 if broken else 0
+
+
+def _opened(settings: Config, job: JobType, stop: Stop, observer: Observer) -> Inventory | None:
+    """The inventory, when all that the work needs is there; None when told to stop first."""
+    opened: list[Inventory] = []
+
+    def ready() -> None:
+        servers = Servers(settings, open_source(settings))
+        servers.check()
+        if not servers.cluster.exists(settings.tgt_folder):
+            raise InventoryError(
+                f"there is no folder {settings.tgt_folder} on {settings.hsds_endpoint}: make it with "
+                f"'hstouch {settings.tgt_folder}', or change tgt_folder"
+            )
+        inventory = Inventory.open(servers.cluster, settings.inventory_domain)
+        job.prepare(settings, servers, inventory)
+        opened[:] = [inventory]
+
+    return opened[0] if wait_for(ready, settings, stop, observer) else None
 
 
 def _threads(options: argparse.Namespace, settings: Config, job: JobType) -> int:

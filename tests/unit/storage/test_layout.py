@@ -42,8 +42,8 @@ def chunks(shape: tuple[int, ...], **options: object) -> Callable[[h5py.File], o
         (chunks((10, 10)), Linked, Decoded),
         (lambda file: file.create_dataset("data", data=DATA), Linked, Sliced),
         (lambda file: file.create_dataset("data", data=1.5), Decoded, Decoded),
-        (lambda file: file.create_dataset("data", shape=(0, 5)), Empty, Empty),
-        (lambda file: file.create_dataset("data", shape=(100, 5)), Empty, Empty),  # never written
+        (lambda file: file.create_dataset("data", shape=(0, 5), dtype="f4"), Empty, Empty),
+        (lambda file: file.create_dataset("data", shape=(100, 5), dtype="f4"), Empty, Empty),  # never written
         (lambda file: file.create_dataset("data", data=["a", "b"]), Decoded, Decoded),
     ],
 )
