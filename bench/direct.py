@@ -115,7 +115,7 @@ def sections(runs: int, console: Console, only: Sequence[str] = NAMES) -> Iterat
         yield from _near(runs, console, only)
     if "far" not in only:
         return
-    with stage(latency=LATENCY) as made:
+    with stage(latency=LATENCY, keeps_clients=False) as made:
         buckets = {work: work.bucket(made, f"far-{number}") for number, work in enumerate(WORKS[:3])}
         text = f"With {LATENCY * 1000:.0f} ms more for each request of S3, by loaders, their children and HSDS."
         yield _against_hsload(made, buckets, 1, console, "Direct against hsload, far from the bucket", text)
@@ -146,7 +146,7 @@ def _against_hsload(
 
 
 def _near(runs: int, console: Console, only: Sequence[str]) -> Iterator[Section]:
-    with stage() as made:
+    with stage(keeps_clients=False) as made:
         works = WORKS if {"hsload", "kerchunk"} & set(only) else (SEVERAL,) if "copy" in only else ()
         buckets = {work: work.bucket(made, f"direct-{WORKS.index(work)}") for work in works}
         if "hsload" in only:

@@ -170,21 +170,23 @@ class Stage:
 
 
 @contextmanager
-def stage(settings: Mapping[str, object] = LOADER_SETTINGS, latency: float = 0.0) -> Iterator[Stage]:
-    """`latency`: seconds that each request of S3 takes longer."""
+def stage(
+    settings: Mapping[str, object] = LOADER_SETTINGS, latency: float = 0.0, keeps_clients: bool = True
+) -> Iterator[Stage]:
+    """`latency`: seconds that each request of S3 takes longer; `keeps_clients`: the pods' HSDS does, as in a pod."""
     with (
         tempfile.TemporaryDirectory() as folder,
         # with ETags, this S3 server computes the MD5 of the whole object for each request
         S3Server(Path(folder), etags=False) as s3,
         far(s3.endpoint, latency) if latency else nullcontext(s3.endpoint) as endpoint,
     ):
-        root, there = Path(folder), {"aws_s3_gateway": endpoint}
+        root, there, about = Path(folder), {"aws_s3_gateway": endpoint}, ("target", {USER: PASSWORD})
         (root / "config").mkdir()
         (root / "config" / "config.yml").touch()
         s3.make_bucket("target")
         with (
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "cluster", there) as cluster,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "pod", {**settings, **there}) as pod,
-            HsdsServer(root, s3, "target", {USER: PASSWORD}, "checker", POD_SETTINGS | there) as checker,
+            HsdsServer(root, s3, *about, "cluster", there, keeps_clients=False) as cluster,
+            HsdsServer(root, s3, *about, "pod", {**settings, **there}, keeps_clients=keeps_clients) as pod,
+            HsdsServer(root, s3, *about, "checker", POD_SETTINGS | there, keeps_clients=keeps_clients) as checker,
         ):
             yield Stage(root, s3, endpoint, cluster, pod, checker)

@@ -26,14 +26,16 @@ class Variation:
     settings: Mapping[str, object] = field(default_factory=dict)
     without: tuple[str, ...] = ()  # variables of the environment
     data_nodes: int = 1
+    keeps_clients: bool = True  # of S3
 
 
 UNTUNED = {"flush_sleep_interval": 1, "s3_age_time": 1, "s3_sync_interval": 1, "log_level": "INFO"}
-AS_IT_COMES = Variation("as HSDS comes", UNTUNED, without=CERTIFICATES + S3_MODEL)
+AS_IT_COMES = Variation("as HSDS comes", UNTUNED, without=CERTIFICATES + S3_MODEL, keeps_clients=False)
 TUNED = Variation("as in the manifests")
 VARIATIONS = (
     AS_IT_COMES,
     TUNED,
+    Variation("with a client for each call of S3", keeps_clients=False),
     Variation("with all certificates of the system", without=CERTIFICATES),
     Variation("with botocore's whole model of S3", without=S3_MODEL),
     *(Variation(f"with {name} {value}", {name: value}) for name, value in UNTUNED.items()),
@@ -50,7 +52,14 @@ def pod_with(made: Stage, variation: Variation, label: object) -> Iterator[Stage
     """The stage with another HSDS for the pod."""
     settings = {**LOADER_SETTINGS, **variation.settings}
     server = HsdsServer(
-        made.root, made.s3, "target", {USER: PASSWORD}, f"tuning-{label}", settings, variation.data_nodes
+        made.root,
+        made.s3,
+        "target",
+        {USER: PASSWORD},
+        f"tuning-{label}",
+        settings,
+        variation.data_nodes,
+        keeps_clients=variation.keeps_clients,
     )
     for node in server.nodes:
         for name in variation.without:

@@ -49,7 +49,8 @@ class Servers:
         with S3Server(root) as s3:
             s3.make_bucket(TARGET)
             with (
-                HsdsServer(root, s3, TARGET, readers, "cluster", version=cluster_hsds) as cluster,
+                # somebody else has started a cluster's
+                HsdsServer(root, s3, TARGET, readers, "cluster", version=cluster_hsds, keeps_clients=False) as cluster,
                 HsdsServer(root, s3, TARGET, users, "pod", POD_SETTINGS, version=pod_hsds) as pod,
                 HsdsServer(root, s3, TARGET, users, "checker", POD_SETTINGS, version=pod_hsds) as checker,
             ):

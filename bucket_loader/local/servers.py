@@ -29,6 +29,7 @@ from botocore.config import Config as ClientConfig
 from ..children.limits import end_with_parent
 from ..deploy import hsds_config, s3_model
 from ..deploy.hsds_config import FOR_ALL, FOR_LOADING, config
+from ..deploy.hsds_node import NEW_CLIENTS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -250,7 +251,9 @@ class HsdsServer:
         settings: Mapping[str, object] | None = None,
         data_nodes: int = 1,
         version: str = OWN_HSDS,
+        keeps_clients: bool = True,
     ) -> None:
+        """`keeps_clients`: as in a pod of ours; else as HSDS is by itself, like a cluster's: see `hsds_node`."""
         node = [_hsds_python(version), str(Path(hsds_config.__file__).with_name("hsds_node.py"))]
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -260,8 +263,8 @@ class HsdsServer:
         passwords = folder / "passwd.txt"
         passwords.touch(mode=0o600)
         passwords.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
-        # HSDS makes a new TLS context for each storage call; half of a data node's CPU went into reading the system's
-        # certificates, even for an http gateway. A file with one certificate in it takes that away.
+        # HSDS by itself makes a new TLS context for each storage call; half of a data node's CPU went into reading the
+        # system's certificates, even for an http gateway. A file with one certificate in it takes that away.
         certificates = folder / "ca.pem"
         certificates.write_text(_one_certificate())
         s3_model.write(folder / "models")
@@ -283,7 +286,8 @@ class HsdsServer:
         env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
         (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
-        common = ["--standalone", "--dn_urls=" + ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)]
+        how = [] if keeps_clients else [NEW_CLIENTS]
+        common = [*how, "--standalone", "--dn_urls=" + ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)]
         self.dns = [
             _Process(
                 f"{name} data node",

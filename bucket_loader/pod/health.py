@@ -107,6 +107,41 @@ class _Handler(WSGIRequestHandler):
         """A probe every few seconds is no news."""
 
 
+class _Endpoint:
+    """What is answered, as a WSGI application."""
+
+    def __init__(self, pulse: Pulse, registry: CollectorRegistry) -> None:
+        self._pulse, self._metrics = pulse, make_wsgi_app(registry)
+        self._said: set[str] = set()  # threads whose silence is in the log
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        match environ["PATH_INFO"]:
+            case "/healthz":
+                return self._health(start)
+            case "/readyz" if self._pulse.is_ready:
+                return _say(start, "200 OK", "ok")
+            case "/readyz":
+                return _say(start, "503 Service Unavailable", "waits for its servers; the log says for which")
+            case "/metrics":
+                page: Iterable[bytes] = self._metrics(environ, start)
+                return page
+        return _say(start, "404 Not Found", "there are /healthz, /readyz and /metrics")
+
+    def _health(self, start: StartResponse) -> Iterable[bytes]:
+        lines = self._pulse.stuck()
+        for line in lines:
+            thread = line.split(" has ")[0]
+            if thread not in self._said:
+                self._said.add(thread)
+                logger.error("stuck: %s", line)
+        return _say(start, "503 Service Unavailable" if lines else "200 OK", *lines or ["ok"])
+
+
+def _say(start: StartResponse, status: str, *lines: str) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8")])
+    return ["".join(f"{line}\n" for line in lines).encode()]
+
+
 @contextmanager
 def served(port: int | None, pulse: Pulse, registry: CollectorRegistry) -> Iterator[int | None]:
     """Answer /healthz, /readyz and /metrics on a port meanwhile; without a port, nothing. Gives the port.
@@ -117,36 +152,8 @@ def served(port: int | None, pulse: Pulse, registry: CollectorRegistry) -> Itera
     if port is None:
         yield None
         return
-    metrics = make_wsgi_app(registry)
-    said: set[str] = set()
-
-    def say(start: StartResponse, status: str, *lines: str) -> Iterable[bytes]:
-        start(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return ["".join(f"{line}\n" for line in lines).encode()]
-
-    def health(start: StartResponse) -> Iterable[bytes]:
-        lines = pulse.stuck()
-        for line in lines:
-            if line.split(" has ")[0] not in said:
-                said.add(line.split(" has ")[0])
-                logger.error("stuck: %s", line)
-        return say(start, "503 Service Unavailable" if lines else "200 OK", *lines or ["ok"])
-
-    def app(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path == "/healthz":
-            return health(start)
-        if path == "/readyz":
-            if pulse.is_ready:
-                return say(start, "200 OK", "ok")
-            return say(start, "503 Service Unavailable", "waits for its servers; the log says for which")
-        if path == "/metrics":
-            page: Iterable[bytes] = metrics(environ, start)
-            return page
-        return say(start, "404 Not Found", "there are /healthz, /readyz and /metrics")
-
     try:
-        server = make_server("", port, app, _Server, _Handler)
+        server = make_server("", port, _Endpoint(pulse, registry), _Server, _Handler)
     except OSError as error:
         raise PortTaken(
             f"metrics_port {port} cannot be listened on ({error.strerror}): set another one, or null for none"

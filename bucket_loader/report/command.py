@@ -89,7 +89,7 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
     domains = list(dict.fromkeys(options.inventory or [settings.inventory_domain]))
     opened = [Inventory.open(connect(settings), domain, any_columns=True) for domain in domains]
     inventory: Readable = Several(opened) if len(opened) > 1 else opened[0]
-    console, title = Console(), domains[0] if len(domains) == 1 else f"{len(domains)} inventories"
+    title = domains[0] if len(domains) == 1 else f"{len(domains)} inventories"
     chosen = Selection(
         frozenset(LABELS[name] for name in options.state or LABELS),
         tuple(options.match),
@@ -100,14 +100,8 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
         options.limit,
     )
     if options.html:
-        try:
-            with busy("reading the inventory"):
-                said = page.write(options.html, inventory, chosen, title)
-        except OSError as error:
-            print(f"cannot write {options.html}: {error.strerror}", file=sys.stderr)
-            return 1
-        print(said)
-    elif options.failed:
+        return _write_page(options.html, inventory, chosen, title)
+    if options.failed:
         with busy("reading the inventory"):
             found = failures.groups(inventory, chosen)
         for line in failures.json_lines(found) if options.json else failures.lines(found):
@@ -118,18 +112,35 @@ def dump(options: argparse.Namespace, settings: Config) -> int:
         for row in chosen_rows(inventory, chosen):
             print(rows.json_line(row))
     else:
-        watched = terminal.watch(inventory, console, title) if options.watch else None
+        return _show(options, inventory, chosen, title)
+    return 0
+
+
+def _write_page(path: Path, inventory: Readable, chosen: Selection, title: str) -> int:
+    try:
         with busy("reading the inventory"):
-            summary = watched or summarize(inventory)
-        console.print(terminal.summary_table(summary, title), crop=False)  # a key is shown whole
-        if watched:
-            return int(watched.failed > 0)
-        if not options.summary:
-            print()
-            now = time.time()
-            shown = rows.lines(chosen_rows(inventory, chosen), now, terminal.painter(console), len(domains) > 1)
-            for line in shown:
-                print(line)
+            said = page.write(path, inventory, chosen, title)
+    except OSError as error:
+        print(f"cannot write {path}: {error.strerror}", file=sys.stderr)
+        return 1
+    print(said)
+    return 0
+
+
+def _show(options: argparse.Namespace, inventory: Readable, chosen: Selection, title: str) -> int:
+    """The summary, and below it the rows; the exit status. With --watch, it is shown until all is done."""
+    console = Console()
+    watched = terminal.watch(inventory, console, title) if options.watch else None
+    with busy("reading the inventory"):
+        summary = watched or summarize(inventory)
+    console.print(terminal.summary_table(summary, title), crop=False)  # a key is shown whole
+    if watched:
+        return int(watched.failed > 0)
+    if not options.summary:
+        print()
+        several = isinstance(inventory, Several)
+        for line in rows.lines(chosen_rows(inventory, chosen), time.time(), terminal.painter(console), several):
+            print(line)
     return 0
 
 
