@@ -9,7 +9,7 @@
 #   make faults           what happens when things die    make many      a file of 10,000 objects
 #   make fuzz             damaged files, for FUZZ_SECONDS; CASE=… makes one of them again
 #   make bench            against the loop with xargs    make bench-direct   the direct engine against hsload
-#                         (ONLY="copy far" for some of its sections: hsload, copy, kerchunk, workers, pods, far)
+#                         (ONLY="copy far" measures these sections anew: python -m bench --help names them)
 #   make bench-scale      tables of a million rows
 #   make versions         the suites with other versions of HSDS (QUICK=1: the newest, three suites)
 #   make browser          Chromium, for the tests of the report page
@@ -131,7 +131,7 @@ e2e: $(READY)
 # the tables and pictures of docs/performance-*.md; the machine should have nothing else to do
 bench: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock
-	@timeout 3000 $(BIN)/python -m bench --write docs
+	@timeout 3000 $(BIN)/python -m bench --write docs $(if $(ONLY),--only $(ONLY))
 
 bench-direct: $(READY)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet -r bench/requirements.lock

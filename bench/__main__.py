@@ -23,25 +23,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--direct", action="store_true", help="the direct engine instead of hsload")
     parser.add_argument("--runs", type=int, default=3, help="runs of each measurement; the median counts")
     parser.add_argument(
-        "--only", nargs="+", choices=direct.NAMES, default=direct.NAMES, help="with --direct: sections; others stay"
+        "--only", nargs="+", choices=loads.NAMES + direct.NAMES, help="sections of loads, or of --direct; others stay"
     )
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="with --scale")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the tables and pictures into this folder")
     options = parser.parse_args(argv)
+    names = () if options.scale else direct.NAMES if options.direct else loads.NAMES
+    if unknown := set(options.only or names).difference(names):
+        parser.error(f"--only: {' '.join(sorted(unknown))}: here there are {' '.join(names) or 'no sections'}")
     console = Console()
     console.print(f"[bold]{_machine()}[/]")
     sections: list[Section] = []
     name = "scale" if options.scale else "direct" if options.direct else "loads"
     measured = {
         "scale": lambda: scale.sections(options.rows, console),
-        "direct": lambda: direct.sections(options.runs, console, options.only),
-        "loads": lambda: loads.sections(options.runs, console),
+        "direct": lambda: direct.sections(options.runs, console, options.only or names),
+        "loads": lambda: loads.sections(options.runs, console, options.only or names),
     }
     for section in measured[name]():
         console.print(section.table())
         sections.append(section)
         if options.write:
-            write(options.write, name, _machine(), sections, keep=name == "direct" and options.only != direct.NAMES)
+            write(options.write, name, _machine(), sections, keep=options.only is not None)
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 
@@ -23,16 +23,23 @@ REQUESTS_OF = (2, 6)  # files: what both threads of a slot ask at their start, a
 SHARE_AT_MOST = 0.1  # of the time in which files are loaded
 
 
-def sections(runs: int, console: Console) -> Iterator[Section]:
+NAMES = ("xargs", "settings", "workers", "steps", "requests", "bytes", "checks", "memory")
+
+
+def sections(runs: int, console: Console, only: Sequence[str] = NAMES) -> Iterator[Section]:
+    """Those with these names."""
     with stage() as made:
-        yield _against_xargs(made, runs, console)
-        yield tuning.section(made, runs, console)
-        yield _workers(made, runs, console)
-        yield _steps(made)
-        yield _requests(made)
-        yield _bytes(made)
-        yield checks.section(made, runs, console)
-        yield _memory(made)
+        measured: dict[str, Callable[[], Section]] = {
+            "xargs": lambda: _against_xargs(made, runs, console),
+            "settings": lambda: tuning.section(made, runs, console),
+            "workers": lambda: _workers(made, runs, console),
+            "steps": lambda: _steps(made),
+            "requests": lambda: _requests(made),
+            "bytes": lambda: _bytes(made),
+            "checks": lambda: checks.section(made, runs, console),
+            "memory": lambda: _memory(made),
+        }
+        yield from (measured[name]() for name in NAMES if name in only)
 
 
 def _against_xargs(made: Stage, runs: int, console: Console) -> Section:
