@@ -29,11 +29,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, default="", help="load_engine of the tests that do not set it")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the servers for copies goes to one process, which starts them and makes its domains once for all."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "verify_servers" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("copies"))
+
+
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Servers]:
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config, quick_cluster: bool
+) -> Iterator[Servers]:
     versions = (pytestconfig.getoption("--cluster-hsds"), pytestconfig.getoption("--pod-hsds"))
-    with Servers.started(tmp_path_factory.mktemp("servers"), *versions) as started:
+    with Servers.started(tmp_path_factory.mktemp("servers"), *versions, quick=quick_cluster) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def quick_cluster() -> bool:
+    return True
 
 
 @pytest.fixture

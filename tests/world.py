@@ -42,8 +42,13 @@ class Servers:
 
     @classmethod
     @contextmanager
-    def started(cls, root: Path, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS) -> Iterator[Servers]:
-        """All of them, with these versions of HSDS as the cluster's and as the pods'."""
+    def started(
+        cls, root: Path, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS, quick: bool = True
+    ) -> Iterator[Servers]:
+        """All of them, with these versions of HSDS as the cluster's and as the pods'.
+
+        A `quick` cluster keeps its clients of S3, as the pods do; one that somebody else has started makes new ones.
+        """
         users = {USER: PASSWORD}
         readers = users | {"reader": "reader-word"}
         with S3Server(root) as s3:

@@ -15,6 +15,12 @@ from tests.world import World
 _ROWS: list[list[str]] = []
 
 
+@pytest.fixture(scope="session")
+def quick_cluster() -> bool:
+    """The one that fails is as somebody else has started it."""
+    return False
+
+
 @pytest.fixture
 def drill(world: World, request: pytest.FixtureRequest) -> Iterator[Drill]:
     made = Drill(world, request.node.name.removeprefix("test_").replace("_", " "))
