@@ -79,7 +79,7 @@ quick: $(READY)
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --dist worksteal --hypothesis-profile=quick tests/unit
 
 # of two cores: half of their time, workers wait. Each has servers of its own, a gigabyte of memory
-PYTEST = $(BIN)/python -m pytest -n 3 --dist loadgroup --durations=10 $(SETTING)
+PYTEST = $(BIN)/python -m pytest -n 3 --dist worksteal --durations=10 $(SETTING)
 
 test: $(READY)
 	@$(PYTEST)

@@ -29,14 +29,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, default="", help="load_engine of the tests that do not set it")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs the servers for copies goes to one process, which starts them and makes its domains once for all."""
-    for item in items:
-        if isinstance(item, pytest.Function) and "verify_servers" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("copies"))
-
-
 @pytest.fixture(scope="session")
 def servers(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config, quick_cluster: bool
