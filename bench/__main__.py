@@ -28,13 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000], help="with --scale")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the tables and pictures into this folder")
     options = parser.parse_args(argv)
-    names = () if options.scale else direct.NAMES if options.direct else loads.NAMES
+    name = "scale" if options.scale else "direct" if options.direct else "loads"
+    names = {"scale": (), "direct": direct.NAMES, "loads": loads.NAMES}[name]
     if unknown := set(options.only or names).difference(names):
         parser.error(f"--only: {' '.join(sorted(unknown))}: here there are {' '.join(names) or 'no sections'}")
     console = Console()
     console.print(f"[bold]{_machine()}[/]")
     sections: list[Section] = []
-    name = "scale" if options.scale else "direct" if options.direct else "loads"
     measured = {
         "scale": lambda: scale.sections(options.rows, console),
         "direct": lambda: direct.sections(options.runs, console, options.only or names),

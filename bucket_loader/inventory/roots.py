@@ -7,13 +7,14 @@ any, its `cleanup` is not 0.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 _DIGITS, _TIME = 16, 8
 MOST = 8  # replaced roots that a row can name
 NEVER = 1 << 40  # `cleanup` of a row whose one root waits for its check
-ABANDONED_SECONDS = 900  # from the loss of a lease to the last key that its worker may still put
+_ABANDONED_SECONDS = 900  # from the loss of a lease to the last key that its worker may still put
 IN_SERVICE = (1 << 32) - 1  # when a root is due that readers have until the switch to its successor has ended
 COLUMN_BYTES = MOST * (_DIGITS + _TIME)
 
@@ -44,6 +45,11 @@ def join(replaced: Iterable[Replaced]) -> str:
     if len(column) > COLUMN_BYTES:
         raise ValueError(f"{len(column) // (_DIGITS + _TIME)} replaced roots, where a row can name {MOST}")
     return column
+
+
+def abandoned_due() -> int:
+    """When a root is due that a worker may still be writing."""
+    return int(time.time() + _ABANDONED_SECONDS)
 
 
 def first_due(replaced: Iterable[Replaced], waiting: str = "") -> int:

@@ -7,7 +7,6 @@ of the one before keep it until the switch. The row names every root that may be
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -91,7 +90,7 @@ class DirectLoad(Attempt):
         if row.newroot and self._target.root_of(self._domain) != row.newroot:
             # whose check may have died
             self._publisher.hide(self._publisher.name_unchecked(row.newroot))
-            values = self._publisher.replaced(row.newroot, int(time.time() + roots.ABANDONED_SECONDS))
+            values = self._publisher.replaced(row.newroot, roots.abandoned_due())
         new = new_root()
         if row.cleanup:
             new["cleanup"] = min(new["cleanup"], row.cleanup)
@@ -138,7 +137,7 @@ class DirectLoad(Attempt):
 
 def new_root() -> dict[str, Any]:
     """The columns that name a new root."""
-    return {"newroot": ids.new_root(), "cleanup": int(time.time() + roots.ABANDONED_SECONDS)}
+    return {"newroot": ids.new_root(), "cleanup": roots.abandoned_due()}
 
 
 def problem(config: Config, servers: Servers, has_roots: bool) -> str:

@@ -88,7 +88,7 @@ class LoadJob:
 
     def _give_up_unpublished(self, claim: Claim) -> Claim:
         """Leave a root that waited for its check, under other settings, to the watcher; the claim with that."""
-        noted = self._inventory.note(claim, {"cleanup": int(time.time() + roots.ABANDONED_SECONDS)})
+        noted = self._inventory.note(claim, {"cleanup": roots.abandoned_due()})
         if noted is None:
             raise CalledOff
         return noted

@@ -124,7 +124,7 @@ class Publisher:
         values = self._named(self._with_dues(named))
         if self.row.newroot and not self.row.unpublished:
             # what the worker wrote, which may be the domain's by now: the watcher asks
-            values["cleanup"] = int(time.time() + roots.ABANDONED_SECONDS)
+            values["cleanup"] = roots.abandoned_due()
         self.record(values)
         return self._claim
 

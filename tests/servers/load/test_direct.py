@@ -14,6 +14,7 @@ import pytest
 
 from bucket_loader.hsds import RIGHTS
 from bucket_loader.inventory import roots
+from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.model import Doing
 from bucket_loader.inventory.states import State
 from bucket_loader.s3 import Source
@@ -45,6 +46,18 @@ def root(world: World, key: str) -> str:
     identity = world.cluster.root_of(world.folder + key)
     assert identity
     return ids.digits_of(identity)
+
+
+def loaded_and_changed(world: World) -> tuple[Inventory, str]:
+    """a.h5 is loaded, and another file is in its place that the watcher has seen; the root of the first."""
+    world.put("a.h5", files.GOOD["chunked.h5"])
+    inventory = world.make_inventory()
+    world.scan()
+    world.ok("loader.py", "--drain")
+    old = root(world, "a.h5")
+    world.put("a.h5", files.GOOD["compressed.h5"])
+    world.scan()
+    return inventory, old
 
 
 def only_rights(acl: dict[str, object]) -> dict[str, object]:
@@ -118,13 +131,7 @@ def test_a_long_load_says_how_far_it_is(world: World, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_a_new_version_replaces_the_old_one_whose_objects_stay_for_a_while(world: World) -> None:
-    world.put("a.h5", files.GOOD["chunked.h5"])
-    inventory = world.make_inventory()
-    world.scan()
-    world.ok("loader.py", "--drain")
-    old = root(world, "a.h5")
-    world.put("a.h5", files.GOOD["compressed.h5"])
-    world.scan()
+    inventory, old = loaded_and_changed(world)
     world.ok("loader.py", "--drain", "--replaced_grace=1h")
     new = root(world, "a.h5")
     assert new != old and under(world, old) and under(world, new)
@@ -202,13 +209,7 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
 @pytest.mark.parametrize("deaths", [1, 2], ids=["tried again", "given up"])
 def test_the_old_version_comes_back_when_a_loader_dies_in_the_middle_of_a_switch(world: World, deaths: int) -> None:
     """Also where the new one is never loaded: the source is no HDF5 file any more."""
-    world.put("a.h5", files.GOOD["chunked.h5"])
-    inventory = world.make_inventory()
-    world.scan()
-    world.ok("loader.py", "--drain")
-    old = root(world, "a.h5")
-    world.put("a.h5", files.GOOD["compressed.h5"])
-    world.scan()
+    inventory, old = loaded_and_changed(world)
     world.settings |= {"lease_time": 3, "max_attempts": 1}
     for _ in range(deaths):
         kill_in_switch(world, "loader.py", "a.h5", "--drain")
