@@ -1,294 +1,102 @@
 """`python -m bucket_loader.local.compatibility FOLDER`: what becomes of the HDF5 files of a folder, as a page.
 
-Every file goes the whole way, with real servers on this machine and the real scripts: into a bucket, through a loader
-into HSDS, past a differ; once linked, once ingested. The page says what was verified, what was not and why, what a
+Every file is surveyed twice: once linked, once ingested. The page says what was verified, what was not and why, what a
 domain does not keep of the verified ones, and which filters can be loaded how.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import platform
 import re
-import secrets
-import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
 import h5py
-import hdf5plugin
-import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..config import ENGINES, Engine
-from ..hsds import Hsds
-from ..verify import Domain, Trouble, verify
-from .demo import ROOT, SUFFIXES, terminable
-from .servers import LOADER_SETTINGS, OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from ..verify import Trouble
+from .demo import SUFFIXES, terminable
+from .servers import OWN_HSDS, ServerFailed
+from .survey import Found, Inspect, Surveyor, filter_files
 
-USER = "admin"
 CLUSTERS = (OWN_HSDS, "1.0.2")  # versions of the cluster's HSDS
-VERIFIED = "verified"
-# what a reader of the result may do with a verified domain: its path and the server that has it
-Inspect = Callable[[Path, str, HsdsServer, str], None]
-
-
-@dataclass
-class Found:
-    """What became of a file: the row's state, the mode and engine of its load, the reason.
-
-    `notes` are those of a verified one, by kind.
-    """
-
-    name: str
-    state: str
-    mode: str
-    engine: str
-    reason: str
-    notes: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def is_verified(self) -> bool:
-        return self.state == VERIFIED
-
-
-class Bench:
-    """Servers and a login, for as many surveys as wanted. What is checked is read by an HSDS that loads nothing."""
-
-    def __init__(
-        self,
-        root: Path,
-        s3: S3Server,
-        cluster: HsdsServer,
-        pod: HsdsServer,
-        fresh: HsdsServer,
-        password: str,
-        engine: Engine,
-    ) -> None:
-        self._root, self._s3, self._password, self._engine = root, s3, password, engine
-        self._cluster, self._pod, self._fresh = cluster, pod, fresh
-        self._surveys = 0
-
-    @classmethod
-    @contextmanager
-    def started(
-        cls, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS, engine: Engine = "auto"
-    ) -> Iterator[Bench]:
-        """With these versions of HSDS as the cluster's and as the pods', and files that are loaded by an engine."""
-        password = secrets.token_urlsafe(12)
-        with tempfile.TemporaryDirectory(prefix="hsds-compatibility-") as folder:
-            root = Path(folder)
-            with S3Server(root) as s3:
-                s3.make_bucket("target")
-                login = {USER: password}
-                with (
-                    HsdsServer(root, s3, "target", login, "cluster", version=cluster_hsds) as cluster,
-                    HsdsServer(root, s3, "target", login, "pod", LOADER_SETTINGS, version=pod_hsds) as pod,
-                    HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS, version=pod_hsds) as fresh,
-                ):
-                    yield cls(root, s3, cluster, pod, fresh, password, engine)
-
-    def survey(
-        self, files: Mapping[str, Path], link: bool, time_limit: int, inspect: Inspect | None = None
-    ) -> list[Found]:
-        """Load and check files, given by key, in one mode. Raises ServerFailed when a script fails."""
-        self._surveys += 1
-        bucket, folder = f"source-{self._surveys}", f"/home/{USER}/{self._surveys}/"
-        self._s3.make_bucket(bucket)
-        client = self._s3.client()
-        for key, path in files.items():
-            client.upload_file(str(path), bucket, key)
-        Hsds(self._cluster.endpoint, USER, self._password).make_folders(folder)
-        env = self._env(bucket, folder, link, time_limit)
-        for script, *arguments in (
-            ("make_inventory.py",),
-            ("watcher.py", "--once"),
-            ("loader.py", "--drain"),
-            ("differ.py", "--drain"),
-        ):
-            own = {"HSDS_LOCAL": self._fresh.endpoint} if script == "differ.py" else {}
-            self._call(script, arguments, env | own)
-        rows = [json.loads(line) for line in self._call("dump_inventory.py", ["--json"], env).splitlines()]
-        found = []
-        for row in sorted(rows, key=lambda row: str(row["filename"]).lower()):
-            name, state = row["filename"], row["state"]
-            reason = row["loadreason"] or row["diffresult"]
-            item = Found(name, state, row["loadmode"], row["loadengine"], reason)
-            if item.is_verified:
-                item.notes = self._notes(files[name], folder + name)
-                if inspect:
-                    inspect(files[name], folder + name, self._fresh, self._password)
-            found.append(item)
-        return found
-
-    def _env(self, bucket: str, folder: str, link: bool, time_limit: int) -> dict[str, str]:
-        config = self._root / f"config-{self._surveys}"
-        config.mkdir()
-        (config / "config.yml").touch()
-        foreign = ("AWS_", "HS_", "FSSPEC")
-        env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | self._s3.env()
-        return env | {
-            "CONFIG_DIR": str(config),
-            "SRC_BUCKET": bucket,
-            "SRC_SUFFIX": "null",
-            "TGT_BUCKET": "target",
-            "LOAD_ENGINE": self._engine,
-            "TGT_FOLDER": folder,
-            "INVENTORY_DOMAIN": f"/home/{USER}/inventory-{self._surveys}.h5",
-            "HSDS_ENDPOINT": self._cluster.endpoint,
-            "HSDS_LOCAL": self._pod.endpoint,
-            "HS_USERNAME": USER,
-            "HS_PASSWORD": self._password,
-            "AWS_S3_GATEWAY": self._s3.endpoint,
-            "LINK_FILES": str(link),
-            "LOAD_TIME_LIMIT": str(time_limit),
-            "DIFF_TIME_LIMIT": str(time_limit),
-            "MAX_ATTEMPTS": "2",
-            "RETRY_PAUSE": "1",
-            "WATCHDOG_SLEEP_TIME": "1",
-            "WORKERS": "2",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        }
-
-    @staticmethod
-    def _call(script: str, arguments: Sequence[str], env: Mapping[str, str]) -> str:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments], env=env, cwd=ROOT, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise ServerFailed(f"{script} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
-        return done.stdout
-
-    def _notes(self, path: Path, domain: str) -> Counter[str]:
-        # as the loader reads it: by its path, HDF5 refuses a file whose writer did not close it
-        with (
-            Domain(Hsds(self._fresh.endpoint, USER, self._password), domain) as opened,
-            path.open("rb") as stream,
-            h5py.File(stream, "r") as source,
-        ):
-            notes = verify(source, opened).notes
-        return Counter(note.split(": ", 2)[1].split(" member ")[0] for note in notes)
-
-
-def filter_files(folder: Path) -> dict[str, Path]:
-    """A file with 2,000 numbers in four chunks for each filter; its key is what it is called on the page."""
-    options: dict[str, Mapping[str, object]] = {
-        "none": {},
-        "gzip": {"compression": "gzip"},
-        "shuffle": {"shuffle": True},
-        "shuffle and gzip": {"shuffle": True, "compression": "gzip"},
-        "fletcher32": {"fletcher32": True},
-        "gzip and fletcher32": {"compression": "gzip", "fletcher32": True},
-        "lzf": {"compression": "lzf"},
-        "szip": {"compression": "szip"},
-        "scale-offset, lossless": {"scaleoffset": 0},
-        "scale-offset, 12 bits": {"scaleoffset": 12},
-        "lz4": hdf5plugin.LZ4(),
-        "zstd": hdf5plugin.Zstd(),
-        "bitshuffle": hdf5plugin.Bitshuffle(cname="none"),
-        "bitshuffle and lz4": hdf5plugin.Bitshuffle(),
-        "bitshuffle and zstd": hdf5plugin.Bitshuffle(cname="zstd"),
-        "blosc": hdf5plugin.Blosc(),
-        "blosc2": hdf5plugin.Blosc2(),
-        "bzip2": hdf5plugin.BZip2(),
-    }
-    files = {}
-    for name, given in options.items():
-        files[name] = folder / f"{name}.h5"
-        with h5py.File(files[name], "w") as file:
-            file.create_dataset("data", data=np.arange(2000, dtype="i4"), chunks=(500,), **dict(given))
-    return files
+_MODES = {"link": "linked", "ingest": "ingested", "unfilt": "ingested with gzip", "values": "values apart"}
 
 
 def page(files: int, engine: Engine, surveys: Mapping[str, list[Found]], filters: Mapping[str, list[Found]]) -> str:
     """The page. `surveys` and `filters`: by the wanted mode, and another version of the cluster's HSDS."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("h5pyd", "hsds", "h5py", "hdf5plugin"))
-    lines = [
-        "# What can be loaded",
-        "",
-        "Made by `make compatibility`; `make compatibility FILES=/path/to/folder` makes it for your own files.",
-        f"{versions}, HDF5 {h5py.version.hdf5_version}, Python {platform.python_version()};"
-        f" {datetime.now(timezone.utc):%B %Y}; load_engine: {engine}. The pods' HSDS is {OWN_HSDS}; a version in"
-        " brackets is that of the cluster's, through which each verified domain was read back, too, and is the same"
-        " where there is none.",
-        "",
-        f"## {files} files",
-        "",
-        "| wanted | verified: linked | ingested | with gzip | values apart | by hsload | load failed | check failed |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for wanted, found in surveys.items():
-        modes = Counter(item.mode for item in found if item.is_verified)
-        states = Counter(item.state for item in found)
-        counts = [
-            modes["link"],
-            modes["ingest"],
-            modes["unfilt"],
-            modes["values"],
-            sum(item.is_verified and item.engine == "hsload" for item in found),
-            states["load failed"],
-            states["check failed"],
-        ]
-        lines.append(f"| {wanted} | " + " | ".join(map(str, counts)) + " |")
-    lines += ["", "## Not verified, and why", "", "| file | wanted | state | reason |", "| --- | --- | --- | --- |"]
-    lines += _grouped(surveys, lambda item: None if item.is_verified else f"{item.state} | {_cell(item.reason)}")
-    lines += [
-        "",
-        "## Wanted linked, and ingested instead",
-        "",
-        "| file | mode |",
-        "| --- | --- |",
-        *(f"| {_cell(i.name)} | {i.mode} |" for i in surveys.get("link", ()) if i.is_verified and i.mode != "link"),
-        "",
-        "## What a verified domain does not keep",
-        "",
-        "Nothing of this costs a value. With `strict_diff` it fails the file.",
-        "",
-        "| what | files | times |",
-        "| --- | --- | --- |",
-    ]
-    notes: Counter[str] = Counter()
-    having: Counter[str] = Counter()
-    for item in surveys.get("ingest", ()):
-        notes.update(item.notes)
-        having.update(item.notes.keys())
-    lines += [f"| {_cell(what)} | {having[what]} | {count} |" for what, count in notes.most_common()]
-    lines += [
-        "",
-        "## Filters",
-        "",
-        "| filter | wanted: " + " | ".join(filters) + " |",
-        "| --- |" + " --- |" * len(filters),
-    ]
-    by_name = {wanted: {item.name: item for item in found} for wanted, found in filters.items()}
-    for name in by_name.get("link", {}):
-        cells = [_how(by_name[wanted][name]) for wanted in filters]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    environment = Environment(
+        loader=PackageLoader(__package__, "page_files"),
+        autoescape=False,  # Markdown; what comes of a file goes through `cell`
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _cell
+    return environment.get_template("compatibility.md").render(
+        versions=[(name, version(name)) for name in ("h5pyd", "hsds", "h5py", "hdf5plugin")],
+        hdf5=h5py.version.hdf5_version,
+        python=platform.python_version(),
+        month=f"{datetime.now(timezone.utc):%B %Y}",
+        engine=engine,
+        pod_hsds=OWN_HSDS,
+        files=files,
+        counts={wanted: _counts(found) for wanted, found in surveys.items()},
+        failed=list(_failed(surveys)),
+        not_linked=[item for item in surveys.get("link", ()) if item.is_verified and item.mode != "link"],
+        notes=_notes(surveys.get("ingest", ())),
+        wanted=list(filters),
+        filters=_by_name(filters),
+    )
+
+
+def _counts(found: Iterable[Found]) -> list[int]:
+    """A row of the first table: the verified by mode, those that hsload loaded, and the failed."""
+    modes = Counter(item.mode for item in found if item.is_verified)
+    states = Counter(item.state for item in found)
+    by_hsload = sum(item.is_verified and item.engine == "hsload" for item in found)
+    return [*(modes[mode] for mode in _MODES), by_hsload, states["load failed"], states["check failed"]]
+
+
+def _notes(found: Iterable[Found]) -> list[tuple[str, int, int]]:
+    """What was noted, in how many files, and how many times; the most frequent first."""
+    times: Counter[str] = Counter()
+    files: Counter[str] = Counter()
+    for item in found:
+        times.update(item.notes)
+        files.update(item.notes.keys())
+    return [(what, files[what], count) for what, count in times.most_common()]
+
+
+def _by_name(filters: Mapping[str, list[Found]]) -> dict[str, list[str]]:
+    """How the file of each filter was loaded, for each wanted mode."""
+    by_name: dict[str, list[str]] = {}
+    for found in filters.values():
+        for item in found:
+            by_name.setdefault(item.name, []).append(_how(item))
+    return by_name
 
 
 def _how(item: Found) -> str:
-    words = {"link": "linked", "ingest": "ingested", "unfilt": "ingested with gzip", "values": "values apart"}
-    return words[item.mode] if item.is_verified else f"{item.state}: {_cell(item.reason)}"
+    return _MODES[item.mode] if item.is_verified else f"{item.state}: {_cell(item.reason)}"
 
 
-def _grouped(surveys: Mapping[str, list[Found]], tell: Callable[[Found], str | None]) -> Iterator[str]:
-    """A line per file and outcome, with the modes that it has in common."""
-    outcomes: dict[tuple[str, str], list[str]] = {}
+def _failed(surveys: Mapping[str, list[Found]]) -> Iterator[tuple[str, list[str], str, str]]:
+    """Each file that was not verified: its name, the modes with this outcome, its state and the reason."""
+    outcomes: dict[tuple[str, str, str], list[str]] = {}
     for wanted, found in surveys.items():
         for item in found:
-            if outcome := tell(item):
-                outcomes.setdefault((item.name, outcome), []).append(wanted)
-    for (name, outcome), wanted_modes in sorted(outcomes.items()):
-        yield f"| {_cell(name)} | {', '.join(wanted_modes)} | {outcome} |"
+            if not item.is_verified:
+                outcomes.setdefault((item.name, item.state, item.reason), []).append(wanted)
+    for (name, state, reason), wanted_modes in sorted(outcomes.items()):
+        yield name, wanted_modes, state, reason
 
 
 def _cell(text: str) -> str:
@@ -306,11 +114,11 @@ def make_page(
     files = {path.relative_to(folder).as_posix(): path for path in paths}
     surveys, filters = {}, {}
     for cluster_hsds in CLUSTERS:
-        with Bench.started(cluster_hsds, engine=engine) as bench, tempfile.TemporaryDirectory() as made:
+        with Surveyor.started(cluster_hsds, engine=engine) as surveyor, tempfile.TemporaryDirectory() as made:
             for wanted in ("link", "ingest"):
                 of = wanted if cluster_hsds == OWN_HSDS else f"{wanted} ({cluster_hsds})"
-                filters[of] = bench.survey(filter_files(Path(made)), wanted == "link", time_limit)
-                surveys[of] = bench.survey(files, wanted == "link", time_limit, inspect)
+                filters[of] = surveyor.survey(filter_files(Path(made)), wanted == "link", time_limit)
+                surveys[of] = surveyor.survey(files, wanted == "link", time_limit, inspect)
     return page(len(files), engine, surveys, filters), surveys
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import hdf5plugin  # noqa: F401  so that h5py reads the sources
 import pytest
 
-from bucket_loader.local.compatibility import Bench
 from bucket_loader.local.servers import HsdsServer
+from bucket_loader.local.survey import Surveyor
 from tests.independent import compare_at
 from tests.odd_files import write_all
 from tests.world import ROOT
@@ -49,11 +49,11 @@ pytestmark = [
 
 
 @pytest.fixture
-def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
+def surveyor(pytestconfig: pytest.Config) -> Iterator[Surveyor]:
     """`make corpus ENGINE=… HSDS=…` chooses what loads, and the cluster's HSDS."""
     engine = pytestconfig.getoption("--engine") or "auto"
     versions = (pytestconfig.getoption("--cluster-hsds"), pytestconfig.getoption("--pod-hsds"))
-    with Bench.started(*versions, engine) as started:
+    with Surveyor.started(*versions, engine) as started:
         yield started
 
 
@@ -63,9 +63,9 @@ def again(path: Path, domain: str, server: HsdsServer, password: str) -> None:
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no {CORPUS}: the public files are not here")
 @pytest.mark.parametrize("wanted", ["link", "ingest"])
-def test_every_public_file_ends_in_a_state_that_is_true(wanted: str, bench: Bench) -> None:
+def test_every_public_file_ends_in_a_state_that_is_true(wanted: str, surveyor: Surveyor) -> None:
     paths = {path.name: path for path in sorted(CORPUS.iterdir()) if path.suffix in (".h5", ".hdf5")}
-    found = bench.survey(paths, wanted == "link", 900, inspect=again)
+    found = surveyor.survey(paths, wanted == "link", 900, inspect=again)
     assert [item.name for item in found] == sorted(paths, key=str.lower)
     for item in found:
         print(f"{wanted}\t{item.state}\t{item.name}\t{item.engine}\t{item.mode}\t{item.reason}")
@@ -77,11 +77,11 @@ def test_every_public_file_ends_in_a_state_that_is_true(wanted: str, bench: Benc
 
 @pytest.mark.parametrize("wanted", ["link", "ingest"])
 def test_every_file_at_the_edge_of_the_format_ends_in_a_state_that_is_true(
-    tmp_path: Path, wanted: str, bench: Bench, pytestconfig: pytest.Config
+    tmp_path: Path, wanted: str, surveyor: Surveyor, pytestconfig: pytest.Config
 ) -> None:
     write_all(tmp_path)
     paths = {path.name: path for path in sorted(tmp_path.iterdir())}
-    found = bench.survey(paths, wanted == "link", 300, inspect=again)
+    found = surveyor.survey(paths, wanted == "link", 300, inspect=again)
     for item in found:
         print(f"{wanted}\t{item.state}\t{item.name}\t{item.engine}\t{item.mode}\t{item.reason}")
         assert item.state in ("verified", "load failed") and item.reason and "Traceback" not in item.reason

@@ -1,4 +1,4 @@
-"""The page of what can be loaded: what is on it, and that it comes from a real run."""
+"""The page of what can be loaded: what is on it, and for what files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import hdf5plugin  # noqa: F401  so that h5py reads the files
 import numpy as np
 import pytest
 
-from bucket_loader.local.compatibility import Found, filter_files, main, page
+from bucket_loader.local.compatibility import main, page
+from bucket_loader.local.survey import Found, filter_files
 
 
 def test_the_page_groups_outcomes_and_counts_notes() -> None:

@@ -1,4 +1,4 @@
-"""The page of what can be loaded: what is on it, and that it comes from a real run."""
+"""A survey: that it takes files the whole way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import hdf5plugin  # noqa: F401  so that h5py reads the files
 import pytest
 
-from bucket_loader.local.compatibility import Bench
+from bucket_loader.local.survey import Surveyor
 from tests import files
 
 
@@ -19,8 +19,8 @@ def test_a_survey_takes_files_the_whole_way(tmp_path: Path) -> None:
         paths[name] = tmp_path / name
         paths[name].write_bytes(body)
     seen = []
-    with Bench.started() as bench:
-        found = bench.survey(paths, True, 120, inspect=lambda path, *_: seen.append(path.name))
+    with Surveyor.started() as surveyor:
+        found = surveyor.survey(paths, True, 120, inspect=lambda path, *_: seen.append(path.name))
     assert [(item.name, item.state, item.mode, item.engine) for item in found] == [
         ("broken.h5", "load failed", "", ""),
         ("good.h5", "verified", "ingest", "direct"),  # a scalar is copied
