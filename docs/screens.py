@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import base64
 import os
-import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -22,10 +19,10 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bucket_loader.hsds import Hsds  # noqa: E402
 from bucket_loader.inventory.claims import Inventory  # noqa: E402
 from bucket_loader.local import demo  # noqa: E402
-from bucket_loader.local.servers import POD_SETTINGS, HsdsServer, S3Server  # noqa: E402
+from bucket_loader.local.servers import OWN_HSDS  # noqa: E402
+from bucket_loader.local.site import FOLDER, INVENTORY, Pods, Site  # noqa: E402
 from bucket_loader.report import terminal  # noqa: E402
 from bucket_loader.report.summary import summarize  # noqa: E402
 from tests import browser  # noqa: E402
@@ -72,43 +69,35 @@ def browse(page: Path) -> None:
             (IMAGES / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
 
+def follow(inventory: Inventory, pods: Pods) -> str:
+    """Wait until every row is finished; returns what `--watch` showed when most was going on."""
+    live = ""
+    while not (summary := summarize(inventory)).finished:
+        pods.check()
+        if len(summary.tasks) > 1 or not live:
+            console = Console(width=WIDTH, height=HEIGHT, force_terminal=True, color_system="truecolor")
+            with console.capture() as capture:
+                console.print(terminal.live_view(summary, INVENTORY, HEIGHT))
+            live = capture.get()
+        time.sleep(1)
+    return live
+
+
 def main() -> int:
-    password = secrets.token_urlsafe(12)
     IMAGES.mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsds-screens-")))
-        s3 = stack.enter_context(S3Server(folder))
-        for bucket in ("source", "target"):
-            s3.make_bucket(bucket)
-        cluster = stack.enter_context(HsdsServer(folder, s3, "target", {demo.USER: password}, "cluster"))
-        pod = HsdsServer(folder, s3, "target", {demo.USER: password}, "pod", POD_SETTINGS)
-        # a check believes no HSDS that loaded the file
-        checker = HsdsServer(folder, s3, "target", {demo.USER: password}, "checker")
-        for server in (pod, checker):
-            stack.enter_context(server)
-        fill(folder)
-        demo.fill_bucket(s3, "source", folder / "files", Console())
-        hsds = Hsds(cluster.endpoint, demo.USER, password)
-        hsds.make_folders(demo.FOLDER)
-        env = demo.environment(folder, s3, cluster, pod, password)
-        pods = demo.Pods(folder, env)
-        stack.callback(pods.stop)
-        pods.call("make_inventory.py")
-        pods.start("watcher.py", "hsds-bucket-watch-6c9f7-k2x8p")
-        for name in ("4bq9z", "tw7lm"):
-            pods.start("loader.py", f"hsds-bucket-loader-7d9c6f8b5d-{name}")
-        pods.start("differ.py", "hsds-bucket-diff-5b8d44c6f7-9fjkx", HSDS_LOCAL=checker.endpoint)
-        inventory = Inventory.open(hsds, demo.INVENTORY)
-        live = ""
-        while not (summary := summarize(inventory)).finished:
-            pods.check()
-            if len(summary.tasks) > 1 or not live:
-                console = Console(width=WIDTH, height=HEIGHT, force_terminal=True, color_system="truecolor")
-                with console.capture() as capture:
-                    console.print(terminal.live_view(summary, demo.INVENTORY, HEIGHT))
-                live = capture.get()
-            time.sleep(1)
-        pods.stop()
+    with Site.started(OWN_HSDS, OWN_HSDS) as site:
+        fill(site.folder)
+        demo.fill_bucket(site.s3, "source", site.folder / "files", Console())
+        hsds = site.hsds()
+        hsds.make_folders(FOLDER)
+        env = site.environment()
+        with Pods(site.folder, env) as pods:
+            pods.call("make_inventory.py")
+            pods.start("watcher.py", "hsds-bucket-watch-6c9f7-k2x8p")
+            for name in ("4bq9z", "tw7lm"):
+                pods.start("loader.py", f"hsds-bucket-loader-7d9c6f8b5d-{name}")
+            pods.start("differ.py", "hsds-bucket-diff-5b8d44c6f7-9fjkx", HSDS_LOCAL=site.differ.endpoint)
+            live = follow(Inventory.open(hsds, INVENTORY), pods)
         photograph("watch", "dump_inventory.py --watch", live)
         colours = env | {"FORCE_COLOR": "1", "COLUMNS": str(WIDTH)}
         for name, *arguments in (
@@ -118,7 +107,7 @@ def main() -> int:
             command = [sys.executable, str(ROOT / "dump_inventory.py"), *arguments]
             done = subprocess.run(command, env=colours, cwd=ROOT, capture_output=True, text=True, check=True)
             photograph(name, " ".join(["dump_inventory.py", *arguments]), done.stdout)
-        page = folder / "report.html"
+        page = site.folder / "report.html"
         pods.call("dump_inventory.py", "--html", str(page))
         browse(page)
     for image in sorted(IMAGES.iterdir()):

@@ -22,8 +22,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..config import ENGINES, Engine
 from ..verify import Trouble
-from .demo import SUFFIXES, terminable
+from .demo import SUFFIXES
 from .servers import OWN_HSDS, ServerFailed
+from .site import terminable
 from .survey import Found, Inspect, Surveyor, filter_files
 
 CLUSTERS = (OWN_HSDS, "1.0.2")  # versions of the cluster's HSDS

@@ -7,15 +7,9 @@ make_inventory, a watcher, loaders and a differ work until every row is finished
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -25,27 +19,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .. import progress
 from ..config import ENGINES
-from ..hsds import Hsds
 from ..inventory.claims import Inventory
 from ..inventory.states import State
 from ..log import printable
 from ..report.summary import Summary, summarize
 from ..report.terminal import summary_table
 from ..report.words import amount, duration
-from .servers import (
-    HSDS_VERSIONS,
-    LOADER_SETTINGS,
-    OWN_HSDS,
-    POD_SETTINGS,
-    HsdsServer,
-    S3Server,
-    ServerFailed,
-)
+from .servers import HSDS_VERSIONS, OWN_HSDS, S3Server, ServerFailed
+from .site import FOLDER, INVENTORY, Pods, Site, terminable
 
-ROOT = Path(__file__).resolve().parent.parent.parent  # where the scripts are
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nxs")
 LOADERS = 2
-USER, FOLDER, INVENTORY = "admin", "/home/admin/demo/", "/home/admin/inventory.h5"
 
 
 def sample_files(folder: Path) -> None:
@@ -94,118 +78,26 @@ def fill_bucket(s3: S3Server, bucket: str, folder: Path, console: Console) -> in
     return len(files)
 
 
-class Pods:
-    """The scripts as processes, each with a log of its own; all are stopped at the end."""
-
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
-        self._folder, self._env = folder, env
-        self._running: list[subprocess.Popen[bytes]] = []
-
-    def call(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a script to its end and give back what it printed."""
-        command = [sys.executable, str(ROOT / script), *arguments]
-        return subprocess.run(command, env=self._env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
-
-    def start(self, script: str, name: str, **settings: str) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
-            self._running.append(
-                subprocess.Popen(
-                    [sys.executable, str(ROOT / script)],
-                    env=self._env | {"POD_NAME": name} | settings,
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            )
-
-    def check(self) -> None:
-        """Raise ServerFailed when one ended by itself."""
-        for process in self._running:
-            if process.poll() is not None:
-                logs = sorted(self._folder.glob("*.log"))
-                ends = "\n".join(f"{log.name}: {log.read_text()[-1000:]}" for log in logs)
-                raise ServerFailed(f"a pod ended by itself with status {process.returncode}\n{ends}")
-
-    def stop(self) -> None:
-        for process in self._running:
-            process.send_signal(signal.SIGTERM)
-        for process in self._running:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM unwind the stack like Ctrl-C, so that every server is stopped."""
-
-    def handler(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str, engine: str) -> int:
     """Do the whole job and show it; the exit status is 0 when every file is verified.
 
     `cluster_hsds` and `pod_hsds` are versions, `engine` is a `load_engine`.
     """
     began = time.monotonic()
-    password = secrets.token_urlsafe(12)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsds-demo-")))
-        console.print(
-            f"starting an S3 server, the cluster's HSDS {cluster_hsds}, and a loader's and a differ's own {pod_hsds}"
-        )
-        s3 = stack.enter_context(S3Server(folder))
-        for bucket in ("source", "target"):
-            s3.make_bucket(bucket)
-        cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster", version=cluster_hsds)
-        pod, checker = (
-            HsdsServer(folder, s3, "target", {USER: password}, name, settings, version=pod_hsds)
-            for name, settings in (("loader", LOADER_SETTINGS), ("differ", POD_SETTINGS))
-        )
-        for server in (cluster, pod, checker):
-            stack.callback(server.stop)
-            server.start()
-        for server in (cluster, pod, checker):
-            server.wait_ready()
+    console.print(
+        f"starting an S3 server, the cluster's HSDS {cluster_hsds}, and a loader's and a differ's own {pod_hsds}"
+    )
+    with Site.started(cluster_hsds, pod_hsds) as site:
         if files is None:
-            files = folder / "samples"
+            files = site.folder / "samples"
             for name in ("climate", "detector"):
                 (files / name).mkdir(parents=True)
             sample_files(files)
-        if not fill_bucket(s3, "source", files, console):
+        if not fill_bucket(site.s3, "source", files, console):
             console.print(f"there are no files {', '.join('*' + suffix for suffix in SUFFIXES)} in {files}")
             return 2
-        hsds = Hsds(cluster.endpoint, USER, password)
-        hsds.make_folders(FOLDER)
-        pods = Pods(folder, environment(folder, s3, cluster, pod, password) | {"LOAD_ENGINE": engine})
-        console.print(pods.call("make_inventory.py").stdout.splitlines()[0])
-        stack.callback(pods.stop)
-        pods.start("watcher.py", "watcher")
-        for number in range(LOADERS):
-            pods.start("loader.py", f"loader-{number}")
-        # what it reads comes from storage: the loader's HSDS would answer from memory
-        pods.start("differ.py", "differ-0", HSDS_LOCAL=checker.endpoint)
-        inventory = Inventory.open(hsds, INVENTORY)
-        summary = _follow(inventory, pods, console)
-        pods.stop()
-        console.print()
-        console.print(summary_table(summary, INVENTORY))
-        for row in inventory.rows():
-            reason = row.loadreason if row.state is State.LOAD_FAILED else row.diffresult
-            took = f"{row.loadengine} {duration(row.loaddone - row.loadstart)}"
-            line = f"  {row.state.label:<13} {row.filename:<36} {took:<10} {row.loadpodname}  {reason}"
-            console.print(printable(line), markup=False, soft_wrap=True)
+        inventory, summary = _work(site, engine, console)
+        _show(inventory, summary, console)
     verified = summary.counts[State.VERIFIED]
     good = verified == summary.rows
     console.print()
@@ -217,30 +109,30 @@ def run(files: Path | None, console: Console, cluster_hsds: str, pod_hsds: str, 
     return 0 if good else 1
 
 
-def environment(folder: Path, s3: S3Server, cluster: HsdsServer, pod: HsdsServer, password: str) -> dict[str, str]:
-    """What the scripts are started with; makes the folder of their settings."""
-    return {
-        **os.environ,
-        **s3.env(),
-        "CONFIG_DIR": str(_config(folder)),
-        "HSDS_ENDPOINT": cluster.endpoint,
-        "HSDS_LOCAL": pod.endpoint,
-        "HS_USERNAME": USER,
-        "HS_PASSWORD": password,
-        "AWS_S3_GATEWAY": s3.endpoint,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PYTHONUNBUFFERED": "1",
-    }
+def _work(site: Site, engine: str, console: Console) -> tuple[Inventory, Summary]:
+    """Make the inventory, and let the pods work until every row is finished."""
+    hsds = site.hsds()
+    hsds.make_folders(FOLDER)
+    with Pods(site.folder, site.environment(LOAD_ENGINE=engine)) as pods:
+        console.print(pods.call("make_inventory.py").splitlines()[0])
+        pods.start("watcher.py", "watcher")
+        for number in range(LOADERS):
+            pods.start("loader.py", f"loader-{number}")
+        # what it reads comes from storage: the loader's HSDS would answer from memory
+        pods.start("differ.py", "differ-0", HSDS_LOCAL=site.differ.endpoint)
+        inventory = Inventory.open(hsds, INVENTORY)
+        return inventory, _follow(inventory, pods, console)
 
 
-def _config(folder: Path) -> Path:
-    place = folder / "config"
-    place.mkdir()
-    (place / "config.yml").write_text(
-        f"src_bucket: source\nsrc_suffix: null\ntgt_folder: {FOLDER}\ninventory_domain: {INVENTORY}\n"
-        "tgt_bucket: target\nwatchdog_sleep_time: 2\nretry_pause: 5\n"
-    )
-    return place
+def _show(inventory: Inventory, summary: Summary, console: Console) -> None:
+    """What became of each file."""
+    console.print()
+    console.print(summary_table(summary, INVENTORY))
+    for row in inventory.rows():
+        reason = row.loadreason if row.state is State.LOAD_FAILED else row.diffresult
+        took = f"{row.loadengine} {duration(row.loaddone - row.loadstart)}"
+        line = f"  {row.state.label:<13} {row.filename:<36} {took:<10} {row.loadpodname}  {reason}"
+        console.print(printable(line), markup=False, soft_wrap=True)
 
 
 def _follow(inventory: Inventory, pods: Pods, console: Console) -> Summary:

@@ -110,6 +110,7 @@ class _Process:
         return "\n".join(text.splitlines()[-lines:])
 
 
+_NODE = str(Path(hsds_config.__file__).with_name("hsds_node.py"))
 OWN_HSDS = "0.9.4"  # the version in this environment, as in the image
 HSDS_VERSIONS = ("0.8.4", OWN_HSDS, "1.0.2")
 
@@ -133,7 +134,7 @@ def _wait(ready: Callable[[], bool], process: _Process, what: str) -> None:
         time.sleep(0.05)
 
 
-def _base_env() -> dict[str, str]:
+def base_env() -> dict[str, str]:
     """This process's environment without anything that could make a server talk to a real account."""
     foreign = ("AWS_", "HS_", "HSDS_", "FSSPEC_", "BUCKET_NAME", "ROOT_DIR", "PASSWORD_FILE", "CONFIG_DIR")
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
@@ -167,7 +168,7 @@ class S3Server:
             ],
             # the key pair goes in by the environment: an argument list can be read by every user of the machine; the
             # quotes, because rclone reads the variable as one line of CSV
-            _base_env() | {"RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"'},
+            base_env() | {"RCLONE_AUTH_KEY": f'"{self.access_key},{self.secret_key}"'},
             root / "s3.log",
             root,
         )
@@ -254,7 +255,6 @@ class HsdsServer:
         keeps_clients: bool = True,
     ) -> None:
         """`keeps_clients`: as in a pod of ours; else as HSDS is by itself, like a cluster's: see `hsds_node`."""
-        node = [_hsds_python(version), str(Path(hsds_config.__file__).with_name("hsds_node.py"))]
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.version, self.port = name, version, free_port()
@@ -263,42 +263,32 @@ class HsdsServer:
         passwords = folder / "passwd.txt"
         passwords.touch(mode=0o600)
         passwords.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
-        # HSDS by itself makes a new TLS context for each storage call; half of a data node's CPU went into reading the
-        # system's certificates, even for an http gateway. A file with one certificate in it takes that away.
-        certificates = folder / "ca.pem"
-        certificates.write_text(_one_certificate())
-        s3_model.write(folder / "models")
-        env = _base_env() | s3.env()
+        (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
+        env = base_env() | s3.env() | _lean_clients(folder)
         env |= {
             "AWS_S3_GATEWAY": s3.endpoint,
             "BUCKET_NAME": bucket,  # the one way to set the default bucket
             "PASSWORD_FILE": str(passwords),
             "LOG_LEVEL": "WARNING",
             "SN_PORT": str(self.port),
-            "AWS_CA_BUNDLE": str(certificates),
-            "REQUESTS_CA_BUNDLE": str(certificates),
-            "SSL_CERT_FILE": str(certificates),
-            "AWS_DATA_PATH": str(folder / "models"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",
         }
         # not by the environment, which wins over the file and turns 0.05 into a text
         env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
-        (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
-        how = [] if keeps_clients else [NEW_CLIENTS]
-        common = [*how, "--standalone", "--dn_urls=" + ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)]
+
+        def node(kind: str, log: str, *options: str, **own: str) -> _Process:
+            urls = ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)
+            how = [] if keeps_clients else [NEW_CLIENTS]
+            command = [_hsds_python(version), _NODE, kind, *how, "--standalone", f"--dn_urls={urls}", *options]
+            return _Process(f"{name} {kind}", command, env | own, folder / log, folder)
+
         self.dns = [
-            _Process(
-                f"{name} data node",
-                [*node, "datanode", *common, f"--node_number={number}"],
-                env | {"DN_PORT": str(port)},
-                folder / "dn.log",
-                folder,
-            )
+            node("datanode", "dn.log", f"--node_number={number}", DN_PORT=str(port))
             for number, port in enumerate(self._dn_ports)
         ]
-        self.sn = _Process(f"{name} service node", [*node, "servicenode", *common], env, folder / "sn.log", folder)
+        self.sn = node("servicenode", "sn.log")
 
     @property
     def dn(self) -> _Process:
@@ -348,6 +338,23 @@ class HsdsServer:
             except ServerFailed:
                 node.start()
         self.wait_ready()
+
+
+def _lean_clients(folder: Path) -> dict[str, str]:
+    """The environment in which HSDS's clients of S3 cost less; writes what it names into `folder`.
+
+    HSDS by itself makes a new TLS context for each storage call; half of a data node's CPU went into reading the
+    system's certificates, even for an http gateway. A file with one certificate in it takes that away.
+    """
+    certificates = folder / "ca.pem"
+    certificates.write_text(_one_certificate())
+    s3_model.write(folder / "models")
+    return {
+        "AWS_CA_BUNDLE": str(certificates),
+        "REQUESTS_CA_BUNDLE": str(certificates),
+        "SSL_CERT_FILE": str(certificates),
+        "AWS_DATA_PATH": str(folder / "models"),
+    }
 
 
 def _is_ready(port: int, path: str) -> bool:

@@ -6,13 +6,8 @@ Into a bucket, through a loader into HSDS, past a differ.
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import subprocess
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +19,9 @@ import numpy as np
 from ..config import Engine
 from ..hsds import Hsds
 from ..verify import Domain, verify
-from .demo import ROOT
-from .servers import LOADER_SETTINGS, OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed
+from .servers import OWN_HSDS, HsdsServer
+from .site import USER, Pods, Site
 
-USER = "admin"
 VERIFIED = "verified"
 # what a reader of the result may do with a verified domain: its path and the server that has it
 Inspect = Callable[[Path, str, HsdsServer, str], None]
@@ -55,18 +49,8 @@ class Found:
 class Surveyor:
     """Servers and a login, for as many surveys as wanted. What is checked is read by an HSDS that loads nothing."""
 
-    def __init__(
-        self,
-        root: Path,
-        s3: S3Server,
-        cluster: HsdsServer,
-        pod: HsdsServer,
-        fresh: HsdsServer,
-        password: str,
-        engine: Engine,
-    ) -> None:
-        self._root, self._s3, self._password, self._engine = root, s3, password, engine
-        self._cluster, self._pod, self._fresh = cluster, pod, fresh
+    def __init__(self, site: Site, engine: Engine) -> None:
+        self._site, self._engine = site, engine
         self._surveys = 0
 
     @classmethod
@@ -75,18 +59,8 @@ class Surveyor:
         cls, cluster_hsds: str = OWN_HSDS, pod_hsds: str = OWN_HSDS, engine: Engine = "auto"
     ) -> Iterator[Surveyor]:
         """With these versions of HSDS as the cluster's and as the pods', and files that are loaded by an engine."""
-        password = secrets.token_urlsafe(12)
-        with tempfile.TemporaryDirectory(prefix="hsds-survey-") as folder:
-            root = Path(folder)
-            with S3Server(root) as s3:
-                s3.make_bucket("target")
-                login = {USER: password}
-                with (
-                    HsdsServer(root, s3, "target", login, "cluster", version=cluster_hsds) as cluster,
-                    HsdsServer(root, s3, "target", login, "pod", LOADER_SETTINGS, version=pod_hsds) as pod,
-                    HsdsServer(root, s3, "target", login, "fresh", POD_SETTINGS, version=pod_hsds) as fresh,
-                ):
-                    yield cls(root, s3, cluster, pod, fresh, password, engine)
+        with Site.started(cluster_hsds, pod_hsds) as site:
+            yield cls(site, engine)
 
     def survey(
         self, files: Mapping[str, Path], link: bool, time_limit: int, inspect: Inspect | None = None
@@ -94,21 +68,17 @@ class Surveyor:
         """Load and check files, given by key, in one mode. Raises ServerFailed when a script fails."""
         self._surveys += 1
         bucket, folder = f"source-{self._surveys}", f"/home/{USER}/{self._surveys}/"
-        self._s3.make_bucket(bucket)
-        client = self._s3.client()
+        self._site.s3.make_bucket(bucket)
+        client = self._site.s3.client()
         for key, path in files.items():
             client.upload_file(str(path), bucket, key)
-        Hsds(self._cluster.endpoint, USER, self._password).make_folders(folder)
-        env = self._env(bucket, folder, link, time_limit)
-        for script, *arguments in (
-            ("make_inventory.py",),
-            ("watcher.py", "--once"),
-            ("loader.py", "--drain"),
-            ("differ.py", "--drain"),
-        ):
-            own = {"HSDS_LOCAL": self._fresh.endpoint} if script == "differ.py" else {}
-            self._call(script, arguments, env | own)
-        rows = [json.loads(line) for line in self._call("dump_inventory.py", ["--json"], env).splitlines()]
+        self._site.hsds().make_folders(folder)
+        with Pods(self._site.folder, self._env(bucket, folder, link, time_limit)) as pods:
+            pods.call("make_inventory.py")
+            pods.call("watcher.py", "--once")
+            pods.call("loader.py", "--drain")
+            pods.call("differ.py", "--drain", HSDS_LOCAL=self._site.differ.endpoint)
+            rows = [json.loads(line) for line in pods.call("dump_inventory.py", "--json").splitlines()]
         found = []
         for row in sorted(rows, key=lambda row: str(row["filename"]).lower()):
             name, state = row["filename"], row["state"]
@@ -117,52 +87,29 @@ class Surveyor:
             if item.is_verified:
                 item.notes = self._notes(files[name], folder + name)
                 if inspect:
-                    inspect(files[name], folder + name, self._fresh, self._password)
+                    inspect(files[name], folder + name, self._site.differ, self._site.password)
             found.append(item)
         return found
 
     def _env(self, bucket: str, folder: str, link: bool, time_limit: int) -> dict[str, str]:
-        config = self._root / f"config-{self._surveys}"
-        config.mkdir()
-        (config / "config.yml").touch()
-        foreign = ("AWS_", "HS_", "FSSPEC")
-        env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | self._s3.env()
-        return env | {
-            "CONFIG_DIR": str(config),
-            "SRC_BUCKET": bucket,
-            "SRC_SUFFIX": "null",
-            "TGT_BUCKET": "target",
-            "LOAD_ENGINE": self._engine,
-            "TGT_FOLDER": folder,
-            "INVENTORY_DOMAIN": f"/home/{USER}/inventory-{self._surveys}.h5",
-            "HSDS_ENDPOINT": self._cluster.endpoint,
-            "HSDS_LOCAL": self._pod.endpoint,
-            "HS_USERNAME": USER,
-            "HS_PASSWORD": self._password,
-            "AWS_S3_GATEWAY": self._s3.endpoint,
-            "LINK_FILES": str(link),
-            "LOAD_TIME_LIMIT": str(time_limit),
-            "DIFF_TIME_LIMIT": str(time_limit),
-            "MAX_ATTEMPTS": "2",
-            "RETRY_PAUSE": "1",
-            "WATCHDOG_SLEEP_TIME": "1",
-            "WORKERS": "2",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        }
-
-    @staticmethod
-    def _call(script: str, arguments: Sequence[str], env: Mapping[str, str]) -> str:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments], env=env, cwd=ROOT, capture_output=True, text=True
+        return self._site.environment(
+            SRC_BUCKET=bucket,
+            TGT_FOLDER=folder,
+            LOAD_ENGINE=self._engine,
+            INVENTORY_DOMAIN=f"/home/{USER}/inventory-{self._surveys}.h5",
+            LINK_FILES=str(link),
+            LOAD_TIME_LIMIT=str(time_limit),
+            DIFF_TIME_LIMIT=str(time_limit),
+            MAX_ATTEMPTS="2",
+            RETRY_PAUSE="1",
+            WATCHDOG_SLEEP_TIME="1",
+            WORKERS="2",
         )
-        if done.returncode:
-            raise ServerFailed(f"{script} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
-        return done.stdout
 
     def _notes(self, path: Path, domain: str) -> Counter[str]:
         # as the loader reads it: by its path, HDF5 refuses a file whose writer did not close it
         with (
-            Domain(Hsds(self._fresh.endpoint, USER, self._password), domain) as opened,
+            Domain(Hsds(self._site.differ.endpoint, USER, self._site.password), domain) as opened,
             path.open("rb") as stream,
             h5py.File(stream, "r") as source,
         ):
