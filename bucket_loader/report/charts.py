@@ -7,8 +7,9 @@ colour and a form of its own, because not everybody tells the colours apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -153,31 +154,66 @@ def _over_time(name: str, title: str, note: str, series: dict[str, Floats], time
 _LEGEND = {("pace", "loaded"): "loads", ("pace", "verified"): "checks"}
 
 
+class _LoadTimes(NamedTuple):
+    """How long the loads of files of about one size took, in seconds, and at what pace, in bytes per second."""
+
+    label: str
+    loads: int
+    low: float
+    median: float
+    high: float
+    pace: float
+
+
 def by_size(history: History) -> Chart | None:
     """How long loads take, by the size of the file: the middle one, and the range without the extremes."""
+    times = _load_times(history)
+    if not times:
+        return None
+    ends = [times[0]] if len(times) == 1 else [times[0], times[-1]]
+    medians = ", ".join(f"{one.label}: {duration(one.median)}" for one in ends)
+    note = f"The mark is the median load, the bar reaches from 5 % to 95 % of the loads. Median of {medians}."
+    rows = [
+        [
+            one.label,
+            f"{one.loads:,}",
+            *(duration(seconds) for seconds in (one.low, one.median, one.high)),
+            f"{amount(one.pace)}/s",
+        ]
+        for one in times
+    ]
+    title = "Load time by file size"
+    header = ["size", "loads", "5 %", "median", "95 %", "per load"]
+    height = TOP + 22 * len(times) + BOTTOM
+    return Chart("sizes", title, note, _svg("sizes", title, note, height, _size_bars(times, height)), header, rows)
+
+
+def _load_times(history: History) -> list[_LoadTimes]:
+    """One for each class of sizes that has loads."""
     ended = history.was_loaded() & (history["loadstart"] > 0)
     took = np.maximum(history["loaddone"] - history["loadstart"], 0)[ended].astype("f8")
     size = history["size"][ended]
-    if not len(took):
-        return None
     classes = np.searchsorted(_SIZES, size, side="right") - 1
     found = []
     for one in np.unique(classes):
         here = took[classes == one]
-        low, middle, high = np.percentile(here, [5, 50, 95])
-        rate = size[classes == one].sum() / max(here.sum(), 1.0)
-        found.append((_size_class(int(one)), len(here), low, middle, high, rate))
-    most = max(high for *_, high, _ in found)
-    most = max(most, 1.0)
-    height = TOP + 22 * len(found) + BOTTOM
+        low, median, high = np.percentile(here, [5, 50, 95])
+        pace = size[classes == one].sum() / max(here.sum(), 1.0)
+        found.append(_LoadTimes(_size_class(int(one)), len(here), low, median, high, pace))
+    return found
+
+
+def _size_bars(times: list[_LoadTimes], height: int) -> Markup:
+    """A bar with a mark for each."""
     left = 118
+    most = max(1.0, *(one.high for one in times))
 
     def x(seconds: float) -> float:
         # many take a second, a few an hour: a linear scale would show the few alone
         return left + (WIDTH - left - 64) * float(np.log1p(seconds) / np.log1p(most))
 
     body = Markup("")
-    for number, (label, _, low, middle, high, _) in enumerate(found):
+    for number, one in enumerate(times):
         y = TOP + 22 * number
         body += Markup(
             '<text x="{}" y="{}" text-anchor="end">{}</text>'
@@ -185,31 +221,13 @@ def by_size(history: History) -> Chart | None:
             '<rect class="middle" x="{:.1f}" y="{}" width="4" height="16"/>'
             '<text x="{:.1f}" y="{}">{}</text>'
         ).format(
-            left - 8,
-            y + 13,
-            label,
-            x(low),
-            y + 4,
-            max(x(high) - x(low), 2),
-            x(middle) - 2,
-            y + 1,
-            max(x(high), x(middle)) + 7,
-            y + 13,
-            duration(middle),
+            *(left - 8, y + 13, one.label),
+            *(x(one.low), y + 4, max(x(one.high) - x(one.low), 2)),
+            *(x(one.median) - 2, y + 1),
+            *(max(x(one.high), x(one.median)) + 7, y + 13, duration(one.median)),
         )
-    body += Markup('<text x="{}" y="{}">seconds, on a logarithmic scale; times are to the second</text>').format(
-        LEFT, height - 6
-    )
-    ends = [found[0]] if len(found) == 1 else [found[0], found[-1]]
-    middles = ", ".join(f"{label}: {duration(middle)}" for label, _, _, middle, _, _ in ends)
-    note = f"The mark is the median load, the bar reaches from 5 % to 95 % of the loads. Median of {middles}."
-    rows = [
-        [label, f"{count:,}", duration(low), duration(middle), duration(high), f"{amount(rate)}/s"]
-        for label, count, low, middle, high, rate in found
-    ]
-    title = "Load time by file size"
-    header = ["size", "loads", "5 %", "median", "95 %", "per load"]
-    return Chart("sizes", title, note, _svg("sizes", title, note, height, body), header, rows)
+    words = "seconds, on a logarithmic scale; times are to the second"
+    return body + Markup('<text x="{}" y="{}">{}</text>').format(LEFT, height - 6, words)
 
 
 def _size_class(number: int) -> str:
@@ -220,33 +238,68 @@ def _size_class(number: int) -> str:
     return f"{amount(_SIZES[number])} – {amount(_SIZES[number + 1])}".replace(".0", "")
 
 
+@dataclass
+class _PodWork:
+    """How much of each bin a pod was at work, by the kind of work, and how often."""
+
+    busy: dict[str, Floats] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Loads, checks, and those of both that failed."""
+        return self.ended.get("load", 0), self.ended.get("check", 0), self.failed
+
+    @property
+    def busy_share(self) -> float:
+        return float(np.minimum(sum(self.busy.values(), np.zeros(BINS)), 1).mean())
+
+
 def pods(history: History, times: Times, now: int) -> Chart | None:
     """When each pod was at work, from the last load and the last check of each row."""
-    busy: dict[int, dict[str, Floats]] = {}
-    counts: dict[int, list[int]] = {}
-    for kind, prefix, failed in (("load", "load", State.LOAD_FAILED), ("check", "diff", State.CHECK_FAILED)):
+    work = _work_of_pods(history, times, now)
+    if not work:
+        return None
+    hidden = f" The first {MOST_PODS} of {len(work)} are drawn." if len(work) > MOST_PODS else ""
+    note = f"When each of {len(work)} pods was at work: the darker, the more of the time.{hidden}"
+    rows = [[name, *map("{:,}".format, one.counts), f"{100 * one.busy_share:.0f} %"] for name, one in work]
+    title = "Pods over time"
+    header = ["pod", "loads", "checks", "failed", "busy"]
+    shown = work[:MOST_PODS]
+    height = TOP + 20 * len(shown) + BOTTOM + 4
+    return Chart("pods", title, note, _svg("pods", title, note, height, _pod_lines(shown, times, height)), header, rows)
+
+
+def _work_of_pods(history: History, times: Times, now: int) -> list[tuple[str, _PodWork]]:
+    """Of each pod that did something, by name."""
+    work: dict[int, _PodWork] = {}
+    for kind, prefix, active, failed in (
+        ("load", "load", State.LOADING, State.LOAD_FAILED),
+        ("check", "diff", State.CHECKING, State.CHECK_FAILED),
+    ):
         start, done, who = history[f"{prefix}start"], history[f"{prefix}done"], history[f"{prefix}podname"]
-        active = State.LOADING if kind == "load" else State.CHECKING
         end = np.where((done == 0) & (history.state == active), now, done)
         worked = (who > 0) & (start > 0) & (end >= start)
         for pod in np.unique(who[worked]).tolist():
             mine = worked & (who == pod)
-            busy.setdefault(pod, {})[kind] = _share(start[mine], end[mine], times)
-            count = counts.setdefault(pod, [0, 0, 0])
-            count[0 if kind == "load" else 1] += int((mine & (done > 0)).sum())
-            count[2] += int((mine & (history.state == failed)).sum())
-    if not busy:
-        return None
+            one = work.setdefault(pod, _PodWork())
+            one.busy[kind] = _share(start[mine], end[mine], times)
+            one.ended[kind] = int((mine & (done > 0)).sum())
+            one.failed += int((mine & (history.state == failed)).sum())
     names = [printable(name) for name in history.pods.all]
-    order = sorted(busy, key=lambda pod: names[pod])
-    shown = order[:MOST_PODS]
-    left, height = 118, TOP + 20 * len(shown) + BOTTOM + 4
+    return sorted(((names[pod], one) for pod, one in work.items()), key=lambda pair: pair[0])
+
+
+def _pod_lines(work: Sequence[tuple[str, _PodWork]], times: Times, height: int) -> Markup:
+    """A line for each pod, with a block for each bin."""
+    left = 118
     width = (WIDTH - left - RIGHT) / BINS
     body = Markup("")
-    for number, pod in enumerate(shown):
+    for number, (name, one) in enumerate(work):
         y = TOP + 20 * number
-        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 8, y + 12, _short(names[pod]))
-        for kind, share in busy[pod].items():
+        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 8, y + 12, _short(name))
+        for kind, share in one.busy.items():
             for place in np.flatnonzero(share > 0):
                 body += Markup(
                     '<rect class="{}" x="{:.1f}" y="{}" width="{:.2f}" height="14" fill-opacity="{:.2f}"/>'
@@ -255,16 +308,7 @@ def pods(history: History, times: Times, now: int) -> Chart | None:
         body += Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
             x, height - 6, anchor, times.word(moment)
         )
-    hidden = f" The first {MOST_PODS} of {len(order)} are drawn." if len(order) > MOST_PODS else ""
-    note = f"When each of {len(order)} pods was at work: the darker, the more of the time.{hidden}"
-    rows = [[names[pod], *(f"{count:,}" for count in counts[pod]), f"{100 * _mean(busy[pod]):.0f} %"] for pod in order]
-    title = "Pods over time"
-    header = ["pod", "loads", "checks", "failed", "busy"]
-    return Chart("pods", title, note, _svg("pods", title, note, height, body), header, rows)
-
-
-def _mean(shares: dict[str, Floats]) -> float:
-    return float(np.minimum(sum(shares.values(), np.zeros(BINS)), 1).mean())
+    return body
 
 
 def _share(start: Numbers, end: Numbers, times: Times) -> Floats:
