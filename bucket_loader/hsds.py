@@ -163,17 +163,8 @@ class Hsds:
             query["domain"] = domain
             if self.bucket:
                 query["bucket"] = self.bucket
-        headers = {}
-        if binary:
-            headers["Accept"] = "application/octet-stream"
-        if data is not None:
-            headers["Content-Type"] = "application/octet-stream"
-        if stream:
-            # HSDS announces the length, then fails to decode a chunk, and sends nothing more: only on a connection that
-            # is to be closed does a client learn of it at once, and not by its timeout
-            headers["Connection"] = "close"
-
-        about = {"params": query, "json": json_body, "data": data, "headers": headers, "stream": stream}
+        about = {"params": query, "json": json_body, "data": data, "stream": stream}
+        about["headers"] = _headers(data is not None, binary, stream)
         once = partial(self._once, method, path, domain, about)
         if not again:
             return once()
@@ -354,6 +345,20 @@ class Hsds:
         Without this, killing the data node right after hsload ended lost datasets in 3 of 3 tries.
         """
         self.request("PUT", "/", domain, json_body={"flush": 1})
+
+
+def _headers(has_data: bool, binary: bool, stream: bool) -> dict[str, str]:
+    """Those of one request: whether it has bytes, wants bytes, and whether its answer is read in pieces."""
+    headers = {}
+    if binary:
+        headers["Accept"] = "application/octet-stream"
+    if has_data:
+        headers["Content-Type"] = "application/octet-stream"
+    if stream:
+        # HSDS announces the length, then fails to decode a chunk, and sends nothing more: only on a connection that
+        # is to be closed does a client learn of it at once, and not by its timeout
+        headers["Connection"] = "close"
+    return headers
 
 
 def pieces(answer: requests.Response, limit: int) -> Iterator[bytes]:

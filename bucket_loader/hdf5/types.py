@@ -7,7 +7,7 @@ what varies in size is an object.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -342,26 +342,14 @@ def from_hdf5(tid: h5py.h5t.TypeID) -> Type:
         length = None if tid.is_variable_str() else size
         return String(length=length, charset=charset, padding=_PADDINGS[tid.get_strpad()])
     if kind == h5py.h5t.COMPOUND:
-        members = tuple(
-            Member(
-                name=_text(tid.get_member_name(number)),
-                offset=tid.get_member_offset(number),
-                type=from_hdf5(tid.get_member_type(number)),
-            )
-            for number in range(tid.get_nmembers())
-        )
-        return Compound(size=size, members=members)
+        return Compound(size=size, members=tuple(_members(tid)))
     if kind == getattr(h5py.h5t, "COMPLEX", None):
         # HDF5 2.0's own; of the same bytes as the compound that h5py made of complex numbers before
         part = from_hdf5(tid.get_super())
         both = (Member(name=name, offset=at * part.stored_size, type=part) for at, name in enumerate("ri"))
         return Compound(size=size, members=tuple(both))
     if kind == h5py.h5t.ENUM:
-        names = {_text(tid.get_member_name(i)): tid.get_member_value(i) for i in range(tid.get_nmembers())}
-        base = from_hdf5(tid.get_super())
-        if not isinstance(base, Integer):
-            raise UnknownType(f"an enum of {base}")
-        return Enum(base=base, members=names)
+        return _enum(tid)
     if kind == h5py.h5t.ARRAY:
         return Array(dims=tuple(tid.get_array_dims()), base=from_hdf5(tid.get_super()))
     if kind == h5py.h5t.VLEN:
@@ -371,6 +359,20 @@ def from_hdf5(tid: h5py.h5t.TypeID) -> Type:
     if kind == h5py.h5t.REFERENCE:
         return Reference(to="object" if tid.equal(h5py.h5t.STD_REF_OBJ) else "region")
     return OtherType(number=kind, size=size)
+
+
+def _members(tid: h5py.h5t.TypeCompoundID) -> Iterator[Member]:
+    for number in range(tid.get_nmembers()):
+        name, offset = _text(tid.get_member_name(number)), tid.get_member_offset(number)
+        yield Member(name=name, offset=offset, type=from_hdf5(tid.get_member_type(number)))
+
+
+def _enum(tid: h5py.h5t.TypeEnumID) -> Enum:
+    names = {_text(tid.get_member_name(i)): tid.get_member_value(i) for i in range(tid.get_nmembers())}
+    base = from_hdf5(tid.get_super())
+    if not isinstance(base, Integer):
+        raise UnknownType(f"an enum of {base}")
+    return Enum(base=base, members=names)
 
 
 def _order(tid: h5py.h5t.TypeID) -> str:

@@ -59,19 +59,12 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
             record.trouble(path, f"the attribute of the source cannot be read ({error})", cause_of(error))
             return
     scalar = our_shape == ()
-    if read is None or our_shape is None:
-        pass
-    elif isinstance(ours, types.Array) and not isinstance(theirs, types.Array):
-        # numpy has no scalar of an array type: h5pyd makes its dimensions the attribute's
-        record.note(path, "array type", str(ours), f"shape {their_shape}")
-        scalar = False
-        while isinstance(ours, types.Array):
-            our_shape, ours = (*our_shape, *ours.dims), ours.base
-        read = read.reshape(math.prod(our_shape))
-    elif scalar and isinstance(ours, types.Sequence) and not isinstance(theirs, types.Sequence):
-        record.note(path, "scalar sequence", str(ours), f"shape {their_shape}")
-        read, ours, scalar = np.asarray(read[0]), ours.base, False
-        our_shape = read.shape
+    if read is not None and our_shape is not None:
+        spread = _spread(ours, theirs, our_shape, read)
+        if spread is not None:
+            what = "array type" if isinstance(ours, types.Array) else "scalar sequence"
+            record.note(path, what, str(ours), f"shape {their_shape}")
+            (ours, our_shape, read), scalar = spread, False
     if our_shape != their_shape:
         record.differ(path, "shape", words_of_shape(our_shape), words_of_shape(their_shape))
         return
@@ -85,3 +78,20 @@ def _compare_attribute(sides: Sides, path: str, attribute: h5py.h5a.AttrID, item
         return
     pair = Pair(ours, theirs, sides.objects.same_target)
     compare_elements(sides, path, pair, read, other, our_shape, (0,) * len(our_shape))
+
+
+def _spread(
+    ours: types.Type, theirs: types.Type, shape: tuple[int, ...], read: np.ndarray[Any, Any]
+) -> tuple[types.Type, tuple[int, ...], np.ndarray[Any, Any]] | None:
+    """An attribute as h5pyd writes it where numpy has no scalar of its type: its items, in dimensions of their own.
+
+    None where the domain has the type that the file has.
+    """
+    if isinstance(ours, types.Array) and not isinstance(theirs, types.Array):
+        while isinstance(ours, types.Array):
+            shape, ours = (*shape, *ours.dims), ours.base
+        return ours, shape, read.reshape(math.prod(shape))
+    if shape == () and isinstance(ours, types.Sequence) and not isinstance(theirs, types.Sequence):
+        items = np.asarray(read[0])
+        return ours.base, items.shape, items
+    return None
