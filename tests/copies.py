@@ -17,6 +17,7 @@ from h5pyd._apps.utillib import load_file
 from bucket_loader.hdf5.beside import Beside
 from bucket_loader.hdf5.stream import open_bytes
 from bucket_loader.hsds import Hsds
+from bucket_loader.local import servers
 from bucket_loader.local.servers import OWN_HSDS, HsdsServer, S3Server
 from bucket_loader.storage import ids
 from bucket_loader.storage.__main__ import source_of
@@ -105,12 +106,10 @@ def started(root: Path, reader_version: str = OWN_HSDS) -> Iterator[VerifyServer
         s3.make_bucket("src")
         # a chunk that cannot be decoded is tried 8 times over 13 s by default
         settings = {"dn_max_retries": 2}
-        with (
-            HsdsServer(root, s3, BUCKET, {USER: PASSWORD}, settings=settings) as hsds,
-            HsdsServer(
-                root, s3, BUCKET, {USER: PASSWORD}, "reader", settings=settings, version=reader_version
-            ) as reader,
-        ):
+        users = {USER: PASSWORD}
+        hsds = HsdsServer(root, s3, BUCKET, users, settings=settings)
+        reader = HsdsServer(root, s3, BUCKET, users, "reader", settings=settings, version=reader_version)
+        with servers.started(hsds, reader):
             for folder in ("/home/", "/home/admin/"):
                 h5pyd.Folder(
                     folder, mode="w", endpoint=hsds.endpoint, username=USER, password=PASSWORD, bucket=BUCKET

@@ -20,7 +20,7 @@ from bucket_loader import config as config_module
 from bucket_loader.config import Config
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory, open_inventory
-from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server
+from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, started
 from bucket_loader.report.rows import json_line
 from bucket_loader.s3 import Source, SourceObject
 from bucket_loader.storage.target import Target
@@ -53,12 +53,11 @@ class Servers:
         readers = users | {"reader": "reader-word"}
         with S3Server(root) as s3:
             s3.make_bucket(TARGET)
-            with (
-                # somebody else has started a cluster's
-                HsdsServer(root, s3, TARGET, readers, "cluster", version=cluster_hsds, keeps_clients=False) as cluster,
-                HsdsServer(root, s3, TARGET, users, "pod", POD_SETTINGS, version=pod_hsds) as pod,
-                HsdsServer(root, s3, TARGET, users, "checker", POD_SETTINGS, version=pod_hsds) as checker,
-            ):
+            cluster = HsdsServer(root, s3, TARGET, readers, "cluster", version=cluster_hsds, keeps_clients=quick)
+            pod, checker = (
+                HsdsServer(root, s3, TARGET, users, name, POD_SETTINGS, version=pod_hsds) for name in ("pod", "checker")
+            )
+            with started(cluster, pod, checker):
                 yield cls(root, s3, cluster, pod, checker)
 
 

@@ -18,7 +18,8 @@ import sysconfig
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -338,6 +339,18 @@ class HsdsServer:
             except ServerFailed:
                 node.start()
         self.wait_ready()
+
+
+@contextmanager
+def started(*servers: HsdsServer) -> Iterator[None]:
+    """Several servers, which come up side by side, all READY."""
+    with ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        for server in servers:
+            server.wait_ready()
+        yield
 
 
 def _lean_clients(folder: Path) -> dict[str, str]:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..hsds import Hsds
-from .servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed, base_env
+from .servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, ServerFailed, base_env, started
 
 ROOT = Path(__file__).resolve().parent.parent.parent  # where the scripts are
 USER, FOLDER, INVENTORY = "admin", "/home/admin/demo/", "/home/admin/inventory.h5"
@@ -36,9 +36,8 @@ class Site:
     def started(cls, cluster_hsds: str, pod_hsds: str) -> Iterator[Site]:
         """With these versions of HSDS, and the buckets "source" and "target"."""
         password = secrets.token_urlsafe(12)
-        with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hsds-site-")))
-            s3 = stack.enter_context(S3Server(folder))
+        with tempfile.TemporaryDirectory(prefix="hsds-site-") as made, S3Server(Path(made)) as s3:
+            folder = Path(made)
             for bucket in ("source", "target"):
                 s3.make_bucket(bucket)
             cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster", version=cluster_hsds)
@@ -46,12 +45,8 @@ class Site:
                 HsdsServer(folder, s3, "target", {USER: password}, name, settings, version=pod_hsds)
                 for name, settings in (("loader", LOADER_SETTINGS), ("differ", POD_SETTINGS))
             )
-            for server in (cluster, loader, differ):
-                stack.callback(server.stop)
-                server.start()
-            for server in (cluster, loader, differ):
-                server.wait_ready()
-            yield cls(folder, s3, cluster, loader, differ, password)
+            with started(cluster, loader, differ):
+                yield cls(folder, s3, cluster, loader, differ, password)
 
     def hsds(self) -> Hsds:
         """A client of the cluster's."""
