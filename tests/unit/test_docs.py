@@ -89,12 +89,22 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+SOURCES = [
+    *ROOT.glob("*.py"),
+    *(path for of in ("bucket_loader", "bench", "docs", "tests") for path in (ROOT / of).rglob("*.py")),
+]
+
+
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=lambda page: page.name)
-def test_the_tests_that_a_page_names_are_there(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    named = set(re.findall(r"[\w/]*\btest_\w+\.py", text))
-    there = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
-    assert not {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in there)}
+def test_the_modules_and_tests_that_a_page_names_are_there(page: Path) -> None:
+    codes = _CODE.findall(page.read_text(encoding="utf-8"))
+    modules = {found[0] for code in codes if (found := re.match(r"[\w/]+\.py(?=$|::|\[)", code))}
+    assert not {name for name in modules if not any(path.as_posix().endswith(f"/{name}") for path in SOURCES)}
+    # `test_leases.py::test_a_name`, `…the_middle_of_a_name…`
+    named = {found[1] for code in codes if (found := re.match(r"(?:[\w./]+::|…)…?(\w+_\w+)", code))}
+    tests = [path.read_text(encoding="utf-8") for path in SOURCES if path.name.startswith("test_")]
+    there = re.findall(r"def (test_\w+)", "".join(tests)) + [path.stem for path in SOURCES]
+    assert not {name for name in named if not any(name in test for test in there)}
 
 
 @pytest.mark.slow
