@@ -106,13 +106,20 @@ WORKS = (
 )
 
 
-NAMES = ("hsload", "copy", "kerchunk", "workers", "pods", "far")
+NAMES = ("hsload", "copy", "kerchunk", "workers", "pods", "kept", "far")
 
 
 def sections(runs: int, console: Console, only: Sequence[str] = NAMES) -> Iterator[Section]:
-    """Those with these names."""
-    if set(only) - {"far"}:
+    """Those with these names. HSDS is as it comes, but where it is said to keep its clients of S3, as in our pods."""
+    if set(only) - {"far", "kept"}:
         yield from _near(runs, console, only)
+    if "kept" in only:
+        with stage(keeps_clients=True) as made:
+            buckets = {work: work.bucket(made, f"kept-{number}") for number, work in enumerate(WORKS[:4])}
+            text = "As in our pods, where hsload is faster than with HSDS as it comes."
+            yield _against_hsload(
+                made, buckets, 1, console, "Direct against hsload, whose HSDS keeps its clients", text
+            )
     if "far" not in only:
         return
     with stage(latency=LATENCY, keeps_clients=False) as made:

@@ -25,7 +25,7 @@ from bench.far import far
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server
+from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, started
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"
@@ -184,9 +184,8 @@ def stage(
         (root / "config").mkdir()
         (root / "config" / "config.yml").touch()
         s3.make_bucket("target")
-        with (
-            HsdsServer(root, s3, *about, "cluster", there, keeps_clients=False) as cluster,
-            HsdsServer(root, s3, *about, "pod", {**settings, **there}, keeps_clients=keeps_clients) as pod,
-            HsdsServer(root, s3, *about, "checker", POD_SETTINGS | there, keeps_clients=keeps_clients) as checker,
-        ):
+        cluster = HsdsServer(root, s3, *about, "cluster", there, keeps_clients=False)
+        pod = HsdsServer(root, s3, *about, "pod", {**settings, **there}, keeps_clients=keeps_clients)
+        checker = HsdsServer(root, s3, *about, "checker", POD_SETTINGS | there, keeps_clients=keeps_clients)
+        with started(cluster, pod, checker):
             yield Stage(root, s3, endpoint, cluster, pod, checker)
