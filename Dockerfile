@@ -27,19 +27,16 @@ RUN VIRTUAL_ENV=/opt/venv /opt/uv/bin/uv pip uninstall --quiet cython setuptools
 # HSDS takes its settings from /config/config.yml where there is one, else from /etc/hsds (bucket_loader.deploy.hsds_config says
 # what is changed there). Its own default names a role (aws_iam_role), whose keys it would fetch from the node with curl,
 # at every step and without a time limit, before it looks at the credentials that the pod has. Where a mounted config.yml
-# still says so, a curl that fails at once makes it look there. one-certificate.pem: see make_configmap.sh.
+# still says so, a curl that fails at once makes it look there.
 RUN printf '#!/bin/sh\necho "%s" >&2\nexit 1\n' 'aws_iam_role is not used, the pod has its own credentials: set it to null' \
         > /opt/venv/bin/curl \
     && chmod 755 /opt/venv/bin/curl \
-    && mkdir /opt/hsds \
-    && cd "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-    && sed '/-END CERTIFICATE-/q' botocore/cacert.pem > /opt/hsds/one-certificate.pem
+    && mkdir /opt/hsds
 COPY bucket_loader /app/bucket_loader
 COPY loader.py differ.py watcher.py make_inventory.py dump_inventory.py reset_inventory.py LICENSE /app/
 RUN cd /app \
     && /opt/venv/bin/python -c 'from bucket_loader.deploy.hsds_node import prepare; prepare(); import hsds.datanode' \
     && /opt/venv/bin/python -m bucket_loader.deploy.hsds_config > /opt/hsds/config.yml \
-    && /opt/venv/bin/python -m bucket_loader.deploy.s3_model /opt/hsds/models \
     && /opt/venv/bin/python -m compileall -q /app
 
 FROM ${BASE_IMAGE}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Loads the files of the inventory into HSDS: claims a row, loads its file, proves the domain, writes down the outcome."""
+"""Loads the files of the inventory into HSDS: claims a row, loads its file, proves the domain, notes the outcome."""
 
 import sys
 from collections.abc import Sequence

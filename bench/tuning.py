@@ -11,11 +11,9 @@ from rich.console import Console
 
 from bench.page import Section, verdict
 from bench.stage import PASSWORD, USER, Stage, one_dataset
-from bucket_loader.local.servers import LOADER_SETTINGS, HsdsServer
+from bucket_loader.local.servers import CERTIFICATES, LOADER_SETTINGS, HsdsServer
 
 FILES, WORKERS, GOAL = 20, 2, 2.0
-CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-S3_MODEL = ("AWS_DATA_PATH",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,14 +28,12 @@ class Variation:
 
 
 UNTUNED = {"flush_sleep_interval": 1, "s3_age_time": 1, "s3_sync_interval": 1, "log_level": "INFO"}
-AS_IT_COMES = Variation("as HSDS comes", UNTUNED, without=CERTIFICATES + S3_MODEL, keeps_clients=False)
+AS_IT_COMES = Variation("as HSDS comes", UNTUNED, without=CERTIFICATES, keeps_clients=False)
 TUNED = Variation("as in the manifests")
 VARIATIONS = (
     AS_IT_COMES,
     TUNED,
     Variation("with a client for each call of S3", keeps_clients=False),
-    Variation("with all certificates of the system", without=CERTIFICATES),
-    Variation("with botocore's whole model of S3", without=S3_MODEL),
     *(Variation(f"with {name} {value}", {name: value}) for name, value in UNTUNED.items()),
     Variation("with max_pending_write_requests 64", {"max_pending_write_requests": 64}),
     Variation("with metadata_mem_cache_expire 2", {"metadata_mem_cache_expire": 2}),

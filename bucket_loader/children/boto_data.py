@@ -7,7 +7,6 @@ functions.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
 import boto3
@@ -19,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 # a loader keeps what it has read
-_LOADER = botocore.loaders.create_loader(os.environ.get("AWS_DATA_PATH"))
+_LOADER = botocore.loaders.create_loader()
 
 
 def _read() -> None:

@@ -23,7 +23,6 @@ from ..config import Config, ConfigError
 from ..log import Parser, complain
 
 NAME = "hsds-bucket-loader-config"
-ONE_CERTIFICATE = "/etc/hsds/one-certificate.pem"  # of the image
 _PROGRAM = "make_configmap.sh"
 
 
@@ -75,17 +74,11 @@ def notes(settings: Config) -> list[str]:
 
 def for_hsds(settings: Config) -> dict[str, str]:
     """Keys of their own for the pods' HSDS, so that its settings are written down once."""
-    gateway = urlsplit(settings.aws_s3_gateway or "https://")
-    aws = (gateway.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
     values = {
         # null means AWS to boto3; HSDS wants a name, and for one of AWS's leaves the region's endpoint to boto3, too
         "aws_s3_gateway": settings.aws_s3_gateway or "https://s3.amazonaws.com",
         "aws_region": settings.aws_region,
         "tgt_bucket": settings.tgt_bucket,
-        # HSDS makes a TLS context for every call of its storage, even over http. To fill it with all the certificates
-        # that there are took 28 of a call's 43 ms of cpu: where none is needed, it gets a file with one. Not for AWS's
-        # own stores, which roles belong to: those are asked for over https.
-        "aws_ca_bundle": ONE_CERTIFICATE if gateway.scheme == "http" and not aws else None,
     }
     return {key: value for key, value in values.items() if value}
 

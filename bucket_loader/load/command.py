@@ -1,4 +1,4 @@
-"""Loads the files of the inventory into HSDS: claims a row, loads its file, proves the domain, writes down the outcome."""
+"""Loads the files of the inventory into HSDS: claims a row, loads its file, proves the domain, notes the outcome."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from ..children.limits import end_with_parent
-from ..deploy import hsds_config, s3_model
+from ..deploy import hsds_config
 from ..deploy.hsds_config import FOR_ALL, FOR_LOADING, config
 from ..deploy.hsds_node import NEW_CLIENTS
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
+CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 START_SECONDS = 30.0  # READY takes under 2 s on an idle machine; a busy one gets the rest
 
 
@@ -265,7 +266,7 @@ class HsdsServer:
         passwords.touch(mode=0o600)
         passwords.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
         (folder / "config.yml").write_text(config(FOR_ALL | dict(settings or {})))
-        env = base_env() | s3.env() | _lean_clients(folder)
+        env = base_env() | s3.env() | ({} if keeps_clients else _one_certificate(folder))
         env |= {
             "AWS_S3_GATEWAY": s3.endpoint,
             "BUCKET_NAME": bucket,  # the one way to set the default bucket
@@ -353,23 +354,6 @@ def started(*servers: HsdsServer) -> Iterator[None]:
         yield
 
 
-def _lean_clients(folder: Path) -> dict[str, str]:
-    """The environment in which HSDS's clients of S3 cost less; writes what it names into `folder`.
-
-    HSDS by itself makes a new TLS context for each storage call; half of a data node's CPU went into reading the
-    system's certificates, even for an http gateway. A file with one certificate in it takes that away.
-    """
-    certificates = folder / "ca.pem"
-    certificates.write_text(_one_certificate())
-    s3_model.write(folder / "models")
-    return {
-        "AWS_CA_BUNDLE": str(certificates),
-        "REQUESTS_CA_BUNDLE": str(certificates),
-        "SSL_CERT_FILE": str(certificates),
-        "AWS_DATA_PATH": str(folder / "models"),
-    }
-
-
 def _is_ready(port: int, path: str) -> bool:
     return _state(port, path) == "READY"
 
@@ -384,9 +368,15 @@ def _state(port: int, path: str) -> str | None:
     return str(state)
 
 
-def _one_certificate() -> str:
-    """The first certificate of the bundle that Python's HTTP clients ship."""
+def _one_certificate(folder: Path) -> dict[str, str]:
+    """The environment of an HSDS that makes a new client, and with it a new TLS context, for each call of its storage.
+
+    Two thirds of a call's CPU went into reading the system's certificates, even for an http gateway. A file with one of
+    them takes that away; it is all that such a server can have by its variables alone.
+    """
     import certifi
 
     end = "-----END CERTIFICATE-----\n"
-    return Path(certifi.where()).read_text().split(end)[0] + end
+    place = folder / "ca.pem"
+    place.write_text(Path(certifi.where()).read_text().split(end)[0] + end)
+    return dict.fromkeys(CERTIFICATES, str(place))

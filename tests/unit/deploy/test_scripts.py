@@ -19,7 +19,6 @@ import pytest
 import yaml
 
 from bucket_loader.config import KEYS
-from bucket_loader.deploy.configmap import ONE_CERTIFICATE
 from tests import kube_api
 from tests.kube_api import KubeApi
 from tests.unit.deploy.manifests import (
@@ -31,7 +30,6 @@ from tests.unit.deploy.manifests import (
     VERSIONS,
     Manifest,
     deployment,
-    dockerfile,
     pod,
     references,
     variables,
@@ -149,7 +147,7 @@ def test_config_map_is_what_the_script_makes(scripts: Scripts) -> None:
     assert made["data"].pop("config.yml") == settings.read_text()
     used = {(name, key) for role in ROLES for name, key, _ in references(role, "configMapKeyRef")}
     assert used == {(LOADER_CONFIG, key) for key in made["data"]}
-    assert set(made["data"]) <= {*KEYS, "aws_ca_bundle"}
+    assert set(made["data"]) <= set(KEYS)
     # HSDS's names of the same
     names = {key: {"tgt_bucket": "BUCKET_NAME"}.get(key, key.upper()) for key in made["data"]}
     for node in pod("load")["initContainers"]:
@@ -383,29 +381,9 @@ def test_config_map_is_applied_with_the_values_for_hsds(scripts: Scripts) -> Non
         "aws_s3_gateway": "http://minio:9000",
         "aws_region": "eu-west-1",
         "tgt_bucket": "target",
-        "aws_ca_bundle": ONE_CERTIFICATE,
     }
     assert "kubectl --namespace=ours\n" in scripts.argv
     assert "kubectl apply\n" in scripts.argv
-
-
-@pytest.mark.parametrize(
-    ("gateway", "needs_certificates"),
-    [
-        ("http://minio:9000", False),
-        ("https://minio:9000", True),
-        ("http://s3.us-west-2.amazonaws.com", True),  # a role's tokens come over https all the same
-        (None, True),
-    ],
-)
-def test_own_hsds_keeps_the_certificates_that_it_needs(
-    scripts: Scripts, gateway: str | None, needs_certificates: bool
-) -> None:
-    run = scripts.make_configmap("-f", str(scripts.settings(aws_s3_gateway=gateway)), "--dry-run")
-    assert ("aws_ca_bundle" not in yaml.safe_load(run.stdout)["data"]) is needs_certificates
-    (makes,) = [line for line in dockerfile() if Path(ONE_CERTIFICATE).name in line]
-    assert f"/opt/hsds/{Path(ONE_CERTIFICATE).name}" in makes
-    assert "COPY --from=build /opt/hsds /etc/hsds" in dockerfile()
 
 
 def test_config_map_has_the_override_and_its_values(scripts: Scripts) -> None:
