@@ -14,6 +14,7 @@ import h5py
 import h5pyd
 from h5pyd._apps.utillib import load_file
 
+from bucket_loader.deploy.hsds_config import FOR_LOADING
 from bucket_loader.hdf5.beside import Beside
 from bucket_loader.hdf5.stream import open_bytes
 from bucket_loader.hsds import Hsds
@@ -105,7 +106,7 @@ def started(root: Path, reader_version: str = OWN_HSDS) -> Iterator[VerifyServer
         s3.make_bucket(BUCKET)
         s3.make_bucket("src")
         # a chunk that cannot be decoded is tried 8 times over 13 s by default
-        settings = {"dn_max_retries": 2}
+        settings = FOR_LOADING | {"dn_max_retries": 2}
         users = {USER: PASSWORD}
         hsds = HsdsServer(root, s3, BUCKET, users, settings=settings)
         reader = HsdsServer(root, s3, BUCKET, users, "reader", settings=settings, version=reader_version)

@@ -18,6 +18,7 @@ from unittest import mock
 
 from bucket_loader import config as config_module
 from bucket_loader.config import Config
+from bucket_loader.deploy.hsds_config import FOR_LOADING
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory, open_inventory
 from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, started
@@ -47,13 +48,15 @@ class Servers:
     ) -> Iterator[Servers]:
         """All of them, with these versions of HSDS as the cluster's and as the pods'.
 
-        A `quick` cluster keeps its clients of S3, as the pods do; one that somebody else has started makes new ones.
+        A `quick` cluster keeps its clients of S3 and writes at once, as the pods do. One that somebody else has
+        started makes a new client for each call, and a flush waits for a second or two.
         """
         users = {USER: PASSWORD}
         readers = users | {"reader": "reader-word"}
         with S3Server(root) as s3:
             s3.make_bucket(TARGET)
-            cluster = HsdsServer(root, s3, TARGET, readers, "cluster", version=cluster_hsds, keeps_clients=quick)
+            settings = FOR_LOADING if quick else None
+            cluster = HsdsServer(root, s3, TARGET, readers, "cluster", settings, 1, cluster_hsds, keeps_clients=quick)
             pod, checker = (
                 HsdsServer(root, s3, TARGET, users, name, POD_SETTINGS, version=pod_hsds) for name in ("pod", "checker")
             )
