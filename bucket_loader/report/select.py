@@ -184,11 +184,8 @@ def rows(inventory: Readable, selection: Selection) -> Iterator[Row]:
     """The chosen rows, decoded with all their columns. They stream, unless they are sorted."""
     everything = cast("tuple[str, ...]", inventory.dtype.names)
     for places in chosen(inventory, selection):
-        found = (
-            (place, _decoded(inventory, place, values.item(), everything, block))
-            for run, block in read_at(inventory, places, everything)
-            for place, values in zip(run.tolist(), block, strict=True)
-        )
+        blocks = read_at(inventory, places, everything)
+        found = (one for run, block in blocks for one in _decoded(inventory, run, block, everything))
         if selection.sort:
             by_place = dict(found)
             yield from (by_place[place] for place in places.tolist())
@@ -196,9 +193,14 @@ def rows(inventory: Readable, selection: Selection) -> Iterator[Row]:
             yield from (row for _, row in found)
 
 
-def _decoded(inventory: Readable, place: int, values: Any, names: Sequence[str], block: Rows) -> Row:
-    domain, index = inventory.at(place)
-    return decode(index, values, [name for name in names if name in (block.dtype.names or ())], domain)
+def _decoded(
+    inventory: Readable, run: npt.NDArray[np.int64], block: Rows, everything: Sequence[str]
+) -> Iterator[tuple[int, Row]]:
+    """The rows of a block with their places; the inventory of each has its own columns."""
+    names = [name for name in everything if name in (block.dtype.names or ())]
+    for place, values in zip(run.tolist(), block, strict=True):
+        domain, index = inventory.at(place)
+        yield place, decode(index, values.item(), names, domain)
 
 
 def is_active(state: npt.NDArray[np.int32]) -> Mask:

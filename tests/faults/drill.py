@@ -22,6 +22,7 @@ from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.model import Row
 from bucket_loader.inventory.states import State
 from tests.independent import compare
+from tests.waiting import until
 from tests.world import ROOT, World
 
 LEASE = 4
@@ -102,10 +103,7 @@ class Drill:
     # -- waiting and checking -----------------------------------------------------------------------------------------
 
     def wait(self, what: Callable[[], object], seconds: float = 90) -> None:
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < deadline, f"not seen within {seconds} s; {self._said()}"
-            time.sleep(0.05)
+        until(what, seconds, self._said)
 
     def _said(self) -> str:
         """What each worker said last."""

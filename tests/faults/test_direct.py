@@ -18,6 +18,7 @@ import pytest
 from bucket_loader.inventory import roots
 from bucket_loader.inventory.states import State
 from bucket_loader.storage import ids
+from tests.waiting import until
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.faults
@@ -172,10 +173,7 @@ def test_readers_see_the_old_version_or_the_new_one_and_never_a_mix(world: World
             for number in range(1, SWITCHES + 1):
                 old = world.cluster.root_of(f"{world.folder}a.h5")
                 world.put("a.h5", body(number))
-                deadline = time.monotonic() + 60
-                while world.cluster.root_of(f"{world.folder}a.h5") in (old, None):
-                    assert time.monotonic() < deadline, f"version {number} was never seen"
-                    time.sleep(0.1)
+                until(lambda old=old: world.cluster.root_of(f"{world.folder}a.h5") not in (old, None), pause=0.1)
                 time.sleep(0.5)
         finally:
             over.set()

@@ -19,6 +19,7 @@ from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServe
 from tests import files
 from tests.independent import compare_at
 from tests.s3_proxy import s3_proxy
+from tests.waiting import until
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.servers
@@ -189,9 +190,7 @@ def test_what_was_marked_loaded_survives_the_death_of_the_pods_hsds(world: World
     world.scan()
     with world.running("loader.py") as loader:
         inventory = world.inventory()
-        deadline = time.monotonic() + 60
-        while inventory.row(0).state is not State.LOADED and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: inventory.row(0).state is State.LOADED, pause=0.02)
         world.servers.pod.dn.kill()
         world.servers.pod.sn.kill()
         loader.terminate()
@@ -298,9 +297,7 @@ def test_a_loader_that_is_told_to_stop_gives_its_row_back(world: World, tmp_path
     world.make_inventory()
     world.scan()
     with world.running("loader.py") as loader:
-        deadline = time.monotonic() + 60
-        while not begun.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(begun.exists)
         loader.send_signal(signal.SIGTERM)
         output, _ = loader.communicate(timeout=30)
     assert loader.returncode == 0

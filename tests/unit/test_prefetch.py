@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bucket_loader.prefetch import in_order, side_by_side
+from tests.waiting import until
 
 
 def test_the_items_of_each_source_keep_their_order() -> None:
@@ -34,9 +35,7 @@ def test_sources_run_side_by_side_and_ahead() -> None:
 
     reader = side_by_side([counted], depth=3)
     assert next(reader) == 0
-    deadline = time.monotonic() + 10
-    while len(given) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: len(given) >= 4, 10)
     time.sleep(0.1)
     assert 4 <= len(given) <= 6, "a few ahead, and no more"
     reader.close()
@@ -56,10 +55,7 @@ def test_an_error_of_a_source_is_raised_and_ends_the_others() -> None:
     before = set(threading.enumerate())  # those of other tests may end meanwhile
     with pytest.raises(ValueError, match="page 2"):
         list(side_by_side([endless, broken]))
-    deadline = time.monotonic() + 10
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not set(threading.enumerate()) - before
+    until(lambda: not set(threading.enumerate()) - before, 10)
 
 
 def test_what_is_fetched_comes_in_order_with_each_fetcher_in_one_thread() -> None:

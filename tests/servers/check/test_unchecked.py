@@ -15,6 +15,7 @@ from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
 from bucket_loader.storage import ids
 from tests.s3_proxy import kill_in_switch
+from tests.waiting import until
 from tests.world import PASSWORD, TARGET, USER, World
 
 KEY = "a.h5"
@@ -140,10 +141,7 @@ def test_a_differ_that_dies_leaves_no_second_name(world: World, inventory: Inven
     world.ok("loader.py", "--drain")
     unchecked = f"unchecked-{inventory.row(0).newroot}.h5"
     with world.running("differ.py", env={"LEASE_TIME": "3"}) as differ:
-        deadline = time.monotonic() + 60
-        while unchecked not in names(world):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: unchecked in names(world), pause=0.02)
         differ.kill()
     assert number(world) is None
     time.sleep(3)

@@ -14,6 +14,7 @@ import pytest
 from tests import files
 from tests.faults.drill import children
 from tests.proxy import lossy
+from tests.waiting import until
 from tests.world import World
 
 SUPERVISOR = """if True:
@@ -45,9 +46,7 @@ def test_a_forked_child_ends_with_the_process_that_supervised_it(tmp_path: Path)
     mark = tmp_path / "pid"
     code = f"import os, pathlib, time; pathlib.Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(60)"
     supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, code])
-    deadline = time.monotonic() + 30
-    while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: mark.exists() and mark.read_text(), 30)
     started = [process.pid for process in psutil.Process(supervisor.pid).children(recursive=True)]
     assert int(mark.read_text()) in started
     supervisor.kill()

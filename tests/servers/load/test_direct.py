@@ -22,6 +22,7 @@ from bucket_loader.storage import ids
 from bucket_loader.storage.target import Target
 from tests import files
 from tests.s3_proxy import kill_in_switch, s3_proxy
+from tests.waiting import until
 from tests.world import PASSWORD, USER, World
 
 pytestmark = pytest.mark.servers
@@ -188,10 +189,7 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
         store.delay = staticmethod(lambda method, path: 0.05 if method == "PUT" else 0.0)
         env = {"LEASE_TIME": "5", "S3_CONCURRENCY": "1", "AWS_S3_GATEWAY": gateway}
         with world.running("loader.py", env=env) as loader:
-            deadline = time.monotonic() + 60
-            while not (written := inventory.row(0).newroot and under(world, inventory.row(0).newroot)):
-                assert time.monotonic() < deadline and loader.poll() is None
-                time.sleep(0.02)
+            written = until(lambda: (root := inventory.row(0).newroot) and under(world, root), pause=0.02)
             os.kill(loader.pid, signal.SIGKILL)
     left = inventory.row(0).newroot
     assert written and world.cluster.root_of(f"{world.folder}a.h5") is None, "nobody sees a part"

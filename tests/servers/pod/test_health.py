@@ -19,20 +19,21 @@ from bucket_loader.pod.health import PortTaken, Pulse, served
 from tests import files
 from tests.proxy import lossy
 from tests.unit.pod.test_health import get
+from tests.waiting import until
 from tests.world import World
 
 
-def until(check: Callable[[], bool], process: subprocess.Popen[str], limit: float = 30) -> None:
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
+def seen(check: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 30) -> None:
+    """Wait for something that a process does, which may not answer yet."""
+
+    def so_far() -> bool:
         assert process.poll() is None, process.communicate()[0]
         try:
-            if check():
-                return
+            return check()
         except OSError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"not after {limit} s")
+            return False
+
+    until(so_far, seconds, pause=0.2)
 
 
 def test_a_port_that_is_taken_is_one_line(world: World) -> None:
@@ -59,15 +60,15 @@ def test_a_loader_in_a_call_without_an_end_is_found_out(world: World) -> None:
     with lossy(world.servers.cluster.port) as proxy:
         env = {"METRICS_PORT": str(port), "STUCK_AFTER": "3", "HSDS_ENDPOINT": proxy.endpoint}
         with world.running("loader.py", env=env) as loader:
-            until(lambda: get(port)[0] == 200, loader)
+            seen(lambda: get(port)[0] == 200, loader)
             proxy.dripping.set()  # answers that never end: no time limit of a request runs out
-            until(lambda: get(port)[0] == 503, loader)
+            seen(lambda: get(port)[0] == 503, loader)
             status, text = get(port)
             assert status == 503
             assert text.startswith("MainThread has made no progress for ")
             assert " in hsds.py:" in text, "where it hangs"
             proxy.dripping.clear()
-            until(lambda: get(port) == (200, "ok\n"), loader)
+            seen(lambda: get(port) == (200, "ok\n"), loader)
 
 
 @pytest.mark.servers
@@ -75,12 +76,12 @@ def test_a_loader_that_is_stopped_does_not_answer(world: World) -> None:
     port = free_port()
     world.make_inventory()
     with world.running("loader.py", env={"METRICS_PORT": str(port)}) as loader:
-        until(lambda: get(port)[0] == 200, loader)
+        seen(lambda: get(port)[0] == 200, loader)
         os.kill(loader.pid, signal.SIGSTOP)
         with pytest.raises(TimeoutError):
             get(port, timeout=2)
         os.kill(loader.pid, signal.SIGCONT)
-        until(lambda: get(port)[0] == 200, loader)
+        seen(lambda: get(port)[0] == 200, loader)
 
 
 @pytest.mark.long
@@ -104,14 +105,14 @@ def test_a_load_that_takes_long_is_no_hang(world: World, tmp_path: Path) -> None
         "LEASE_TIME": "5",
     }
     with world.running("loader.py", env=env) as loader:
-        until(lambda: world.inventory().counts()[2] == 1, loader)
+        seen(lambda: world.inventory().counts()[2] == 1, loader)
         deadline = time.monotonic() + 14
         while time.monotonic() < deadline:
             assert get(port) == (200, "ok\n")
             time.sleep(0.3)
         assert world.inventory().counts()[2] == 1, "still the same load"
         assert 'bucket_loader_files_in_work{work="load"} 1.0' in get(port, "/metrics")[1].splitlines()
-        until(lambda: world.inventory().counts()[2] == 0, loader)
+        seen(lambda: world.inventory().counts()[2] == 0, loader)
 
 
 @pytest.mark.long
@@ -135,7 +136,7 @@ def test_a_step_of_many_slow_requests_is_no_hang(world: World) -> None:
         cluster.delay = pod.delay = delay
         env = {"HSDS_ENDPOINT": cluster.endpoint, "HSDS_LOCAL": pod.endpoint, "PUBLIC_READ": "true"}
         with world.running("loader.py", env=env | {"METRICS_PORT": str(port), "STUCK_AFTER": "5"}) as loader:
-            until(lambda: bool(slow), loader)
+            seen(lambda: bool(slow), loader)
             while world.inventory().counts()[2]:
                 assert get(port) == (200, "ok\n")
                 time.sleep(0.3)
@@ -149,7 +150,7 @@ def test_a_pod_that_waits_for_its_servers_is_well(world: World) -> None:
     port = free_port()
     env = {"METRICS_PORT": str(port), "STUCK_AFTER": "12", "HSDS_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
     with world.running("watcher.py", env=env) as watcher:
-        until(lambda: get(port)[0] == 200, watcher)
+        seen(lambda: get(port)[0] == 200, watcher)
         time.sleep(14)
         assert get(port) == (200, "ok\n")
         assert watcher.poll() is None

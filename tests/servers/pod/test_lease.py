@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,6 +18,7 @@ from bucket_loader.log import Phase, phases, timed
 from bucket_loader.pod.lease import Lease, Watched
 from bucket_loader.s3 import Source, SourceObject
 from tests.proxy import LossyProxy, lossy
+from tests.waiting import until
 from tests.world import PASSWORD, USER, World
 
 SECONDS = 3.0
@@ -53,13 +54,6 @@ def claimed(inventory: Inventory, now: float | None = None) -> Claim:
 def lease(inventory: Inventory, claim: Claim, phase: Phase | None = None, silence: float = 0, ago: float = 0) -> Lease:
     watched = Watched(phase or Phase(), lambda: silence, stuck_after=1)
     return Lease(inventory, claim, SECONDS, time.monotonic() - ago, watched)
-
-
-def until(what: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def lines(log: pytest.LogCaptureFixture, start: str) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from bucket_loader.pod.stop import Stop
 from bucket_loader.pod.worker import Step, Worker, outcome_of
 from bucket_loader.s3 import SourceObject
 from tests.proxy import lossy
+from tests.waiting import until
 from tests.world import PASSWORD, USER, World
 
 Run = Callable[[Claim, KeepGoing], Outcome]
@@ -209,9 +210,7 @@ def test_stop_is_heard_in_an_idle_pause(world: World, inventory: Inventory) -> N
     working = worker(world, inventory, good, good, good, stop=stop, watchdog_sleep_time=60)
     thread = threading.Thread(target=working.run)
     thread.start()
-    deadline = time.monotonic() + 30
-    while inventory.counts()[State.LOADED] < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: inventory.counts()[State.LOADED] == 3, 30)
     time.sleep(1.5)
     stop.request()
     thread.join(5)

@@ -24,6 +24,7 @@ from bucket_loader.report.charts import Times, charts, span
 from bucket_loader.report.history import History, read
 from bucket_loader.report.select import Selection
 from tests import browser, weekend
+from tests.waiting import until
 from tests.world import World
 
 needs_chromium = pytest.mark.skipif(browser.paths() is None, reason=browser.MISSING)
@@ -39,10 +40,8 @@ def written(seen: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(driver: Chrome, target: Path) -> Chrome:
     driver.get(target.as_uri())
-    end = time.monotonic() + 30
-    while driver.execute_script("return document.documentElement.dataset.ready") != "yes":
-        assert time.monotonic() < end, driver.get_log("browser")
-        time.sleep(0.05)
+    ready = "return document.documentElement.dataset.ready"
+    until(lambda: driver.execute_script(ready) == "yes", 30, lambda: driver.get_log("browser"))
     return driver
 
 
@@ -60,10 +59,8 @@ def fresh(driver: Chrome, written: Path) -> Chrome:
 
 def found(driver: Chrome, words: str) -> None:
     """Wait for what the status line says."""
-    end = time.monotonic() + 5
-    while (said := driver.find_element(By.ID, "found").text) != words:
-        assert time.monotonic() < end, said
-        time.sleep(0.02)
+    said = driver.find_element(By.ID, "found")
+    until(lambda: said.text == words, 5, lambda: said.text, pause=0.02)
 
 
 def cells(driver: Chrome, number: int) -> list[str]:

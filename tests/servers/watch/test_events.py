@@ -7,8 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from bucket_loader.s3 import Source, SourceError
 from bucket_loader.watch import events
 from bucket_loader.watch.events import Events
 from bucket_loader.watch.watcher import Pass, Watcher
+from tests.waiting import until
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         stack.enter_context(mock.patch.object(events, "WAIT_SECONDS", 1))
         endpoint = f"http://127.0.0.1:{port}"
         s3, sqs = (boto3.client(name, endpoint_url=endpoint, region_name=REGION) for name in ("s3", "sqs"))
-        wait(lambda: answers(s3))
+        until(lambda: answers(s3))
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         queue = sqs.create_queue(QueueName="news", Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -100,13 +100,6 @@ def answers(s3: S3Client) -> bool:
     except Exception:
         return False
     return True
-
-
-def wait(what: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "not seen in time"
-        time.sleep(0.1)
 
 
 def settings(world: World, store: Store, **more: object) -> Config:
@@ -207,7 +200,7 @@ def test_what_is_no_event_of_this_bucket_stays_in_the_queue(
     done = Pass()
     while done.news == 0:
         done = watching.hear()
-    wait(lambda: watching.hear().news == 0 and store.waiting == len(odd))
+    until(lambda: watching.hear().news == 0 and store.waiting == len(odd))
     assert states(world) == {"good.h5": State.NEW}
     said = [line for line in caplog.messages if "a message stays in the queue" in line]
     assert len(said) == len(odd), "each once, however often it comes"
@@ -223,7 +216,7 @@ def test_a_message_is_forgotten_after_its_row_is_in_storage(world: World, store:
     world.servers.cluster.restart()
     assert states(world) == {"a.h5": State.NEW}
     anew = Watching(world, store)
-    wait(lambda: anew.hear().news == 0 and store.waiting == 0)
+    until(lambda: anew.hear().news == 0 and store.waiting == 0)
     assert states(world) == {"a.h5": State.NEW}
 
 
@@ -263,11 +256,11 @@ def test_a_watcher_listens_and_scans_where_the_queue_is_away(world: World, store
     keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     with world.running("watcher.py", env=env | keys | {"LOG_LEVEL": "DEBUG"}) as watcher:
         store.put("a.h5")
-        wait(lambda: "a.h5" in states(world))
-        wait(lambda: store.waiting == 0)
+        until(lambda: "a.h5" in states(world))
+        until(lambda: store.waiting == 0)
         store.sqs.delete_queue(QueueUrl=store.queue)
         store.put("b.h5")
-        wait(lambda: "b.h5" in states(world))
+        until(lambda: "b.h5" in states(world))
         watcher.terminate()
         said = watcher.communicate(timeout=30)[0]
     assert watcher.returncode == 0, said

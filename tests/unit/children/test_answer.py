@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from bucket_loader.children import answer
+from tests.waiting import until
 
 
 def test_how_far_a_child_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,14 +15,9 @@ def test_how_far_a_child_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     numbers = {"objects": 1, "of": 7, "bytes": 100}
     assert answer.read_progress(tmp_path) == {}
     with answer.telling(str(tmp_path / answer.FILE), lambda: numbers):
-        deadline = time.monotonic() + 10
-        while answer.read_progress(tmp_path) != numbers:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: answer.read_progress(tmp_path) == numbers, 10)
         numbers = numbers | {"objects": 2}
-        while answer.read_progress(tmp_path)["objects"] != 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: answer.read_progress(tmp_path)["objects"] == 2, 10)
 
 
 def test_a_child_that_is_done_soon_says_nothing_of_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from bucket_loader.children import answer, forkserver, limits, printed, supervise
 from bucket_loader.children.limits import Budget, Limits
 from bucket_loader.children.supervise import Ending
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -83,10 +84,7 @@ def test_a_child_that_takes_too_long_is_ended_with_its_own_children(
     assert done.ending is Ending.TOO_LONG
     assert done.describe() == "took too long: ended after 2 s (load_time_limit)"
     grandchild = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 5
-    while alive(grandchild) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(grandchild)
+    until(lambda: not alive(grandchild), 5)
 
 
 def test_children_share_one_budget_of_time(python: Python) -> None:
