@@ -53,7 +53,7 @@ class Site:
         return Hsds(self.cluster.endpoint, USER, self.password)
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """What the scripts are started with; `settings` are others than the demo's."""
+        """What the scripts are started with; `settings` win over those of the demo."""
         config = self.folder / "config"
         config.mkdir(exist_ok=True)
         (config / "config.yml").write_text(
