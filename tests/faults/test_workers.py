@@ -36,16 +36,16 @@ def test_a_loader_killed_at_any_moment(drill: Drill) -> None:
 
 
 def test_the_child_of_a_loader_killed(drill: Drill) -> None:
-    inventory = drill.prepare(2)
+    inventory = drill.prepare(12)
     with ExitStack() as stack:
         loader = drill.start(stack, "loader.py", "pod-0", load_engine="hsload")
         while drill.injected < 2:
             drill.wait(lambda: children(loader.pid))
-            drill.pause(0, 0.3)
-            for child in children(loader.pid):  # none is left when it was faster
+            drill.pause(0, 0.1)
+            for child in children(loader.pid):  # none is left when it was faster; the next file has others
                 os.kill(child, signal.SIGKILL)
                 drill.injected += 1
-        drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 2)
+        drill.wait(lambda: len(drill.in_state(inventory, State.LOADED)) == 12)
         assert loader.poll() is None
     assert "was killed by signal 9 SIGKILL (out of memory?)" in drill.log("pod-0")
     drill.check()
