@@ -90,12 +90,12 @@ def _how(item: Found) -> str:
 
 
 def _failed(surveys: Mapping[str, list[Found]]) -> Iterator[tuple[str, list[str], str, str]]:
-    """Each file that was not verified: its name, the modes with this outcome, its state and the reason."""
+    """Each file that was not verified: its name, the modes with this outcome, its state and the reason, as a cell."""
     outcomes: dict[tuple[str, str, str], list[str]] = {}
     for wanted, found in surveys.items():
         for item in found:
             if not item.is_verified:
-                outcomes.setdefault((item.name, item.state, item.reason), []).append(wanted)
+                outcomes.setdefault((item.name, item.state, _cell(item.reason)), []).append(wanted)
     for (name, state, reason), wanted_modes in sorted(outcomes.items()):
         yield name, wanted_modes, state, reason
 

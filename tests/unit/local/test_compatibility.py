@@ -15,7 +15,7 @@ from bucket_loader.local.survey import Found, filter_files
 
 
 def test_the_page_groups_outcomes_and_counts_notes() -> None:
-    refused = "connection to localhost:4711 | <refused>"
+    refused, again = (f"connection to localhost:{port} | <refused>" for port in (4711, 4712))  # one outcome
     surveys = {
         "link": [
             Found("a.h5", "verified", "link", "direct", "PASSED"),
@@ -25,7 +25,7 @@ def test_the_page_groups_outcomes_and_counts_notes() -> None:
         "ingest": [
             Found("a.h5", "verified", "ingest", "direct", "PASSED", Counter({"type padding": 3})),
             Found("b.h5", "verified", "ingest", "direct", "PASSED", Counter({"type padding": 1, "user block": 1})),
-            Found("c.h5", "load failed", "", "", refused),
+            Found("c.h5", "load failed", "", "", again),
         ],
     }
     filters = {wanted: [Found("lzf", "verified", "unfilt", "hsload", "PASSED")] for wanted in surveys}
