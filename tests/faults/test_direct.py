@@ -173,7 +173,11 @@ def test_readers_see_the_old_version_or_the_new_one_and_never_a_mix(world: World
             for number in range(1, SWITCHES + 1):
                 old = world.cluster.root_of(f"{world.folder}a.h5")
                 world.put("a.h5", body(number))
-                until(lambda old=old: world.cluster.root_of(f"{world.folder}a.h5") not in (old, None), pause=0.1)
+                until(
+                    lambda old=old: world.cluster.root_of(f"{world.folder}a.h5") not in (old, None),
+                    said=lambda number=number: f"version {number} was never seen",
+                    pause=0.1,
+                )
                 time.sleep(0.5)
         finally:
             over.set()

@@ -97,8 +97,10 @@ SOURCES = [
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"], ids=lambda page: page.name)
 def test_the_modules_and_tests_that_a_page_names_are_there(page: Path) -> None:
-    codes = _CODE.findall(page.read_text(encoding="utf-8"))
-    modules = {found[0] for code in codes if (found := re.match(r"[\w/]+\.py(?=$|::|\[)", code))}
+    text = page.read_text(encoding="utf-8")
+    codes = _CODE.findall(text)
+    modules = set(re.findall(r"[\w/]*\btest_\w+\.py", text))
+    modules |= {found[0] for code in codes if (found := re.match(r"[\w/]+\.py(?=$|::|\[)", code))}
     assert not {name for name in modules if not any(path.as_posix().endswith(f"/{name}") for path in SOURCES)}
     # `test_leases.py::test_a_name`, `…the_middle_of_a_name…`
     named = {found[1] for code in codes if (found := re.match(r"(?:[\w./]+::|…)…?(\w+_\w+)", code))}

@@ -189,7 +189,9 @@ def test_what_a_killed_loader_left_is_named_by_its_row_and_goes(world: World, tm
         store.delay = staticmethod(lambda method, path: 0.05 if method == "PUT" else 0.0)
         env = {"LEASE_TIME": "5", "S3_CONCURRENCY": "1", "AWS_S3_GATEWAY": gateway}
         with world.running("loader.py", env=env) as loader:
-            written = until(lambda: (root := inventory.row(0).newroot) and under(world, root), pause=0.02)
+            written = until(
+                lambda: (root := inventory.row(0).newroot) and under(world, root), pause=0.02, process=loader
+            )
             os.kill(loader.pid, signal.SIGKILL)
     left = inventory.row(0).newroot
     assert written and world.cluster.root_of(f"{world.folder}a.h5") is None, "nobody sees a part"

@@ -27,13 +27,12 @@ def seen(check: Callable[[], bool], process: subprocess.Popen[str], seconds: flo
     """Wait for something that a process does, which may not answer yet."""
 
     def so_far() -> bool:
-        assert process.poll() is None, process.communicate()[0]
         try:
             return check()
         except OSError:
             return False
 
-    until(so_far, seconds, pause=0.2)
+    until(so_far, seconds, pause=0.2, process=process)
 
 
 def test_a_port_that_is_taken_is_one_line(world: World) -> None:

@@ -96,9 +96,9 @@ def test_a_server_that_is_away_ends_the_lease(
     with lease(slow, claimed(inventory)) as held:
         proxy.lose = [b"PUT /datasets/"] * 1000
         began = time.monotonic()
-        until(lambda: not held.held)
+        until(lambda: not held.held, 20)
         assert time.monotonic() - began < SECONDS + 1
-        until(lambda: lines(log, "lease lost"))
+        until(lambda: lines(log, "lease lost"), 20)
     level, line = lines(log, "lease lost")[0]
     assert level == "WARNING" and "reason='it ran out'" in line
 
@@ -106,8 +106,8 @@ def test_a_server_that_is_away_ends_the_lease(
 def test_a_row_that_is_lost_is_said_with_its_step(inventory: Inventory, log: pytest.LogCaptureFixture) -> None:
     with phases() as phase, timed("flush"), lease(inventory, claimed(inventory), phase) as held:
         taken = claimed(inventory.clone(), now=time.time() + 100)
-        until(lambda: not held.held)
-    until(lambda: lines(log, "lease lost"))
+        until(lambda: not held.held, 20)
+    until(lambda: lines(log, "lease lost"), 20)
     ((level, line),) = lines(log, "lease lost")
     assert level == "WARNING"
     assert "step=flush" in line and re.search(r"seconds=\d", line) and "another worker has the row" in line
@@ -120,8 +120,8 @@ def test_a_row_that_is_lost_twice_is_said_loudly(inventory: Inventory, log: pyte
     assert second.taken_over
     with phases() as phase, timed("count"), lease(inventory, second, phase) as held:
         claimed(inventory.clone(), now=time.time() + 100)
-        until(lambda: not held.held)
-    until(lambda: lines(log, "lease lost"))
+        until(lambda: not held.held, 20)
+    until(lambda: lines(log, "lease lost"), 20)
     ((level, line),) = lines(log, "lease lost")
     assert level == "ERROR" and line.startswith("lease lost, and not for the first time ") and "step=count" in line
 
@@ -148,8 +148,8 @@ def test_a_renewal_that_comes_between_a_finish_and_its_end_is_no_loss(
 
 def test_a_thread_that_hangs_does_not_keep_its_row(inventory: Inventory, log: pytest.LogCaptureFixture) -> None:
     with phases() as phase, timed("count"), lease(inventory, claimed(inventory), phase, silence=2.0) as held:
-        until(lambda: not held.held)
-        until(lambda: inventory.clone().claim(LOAD, "pod-2", SECONDS) is not None)
+        until(lambda: not held.held, 20)
+        until(lambda: inventory.clone().claim(LOAD, "pod-2", SECONDS) is not None, 20)
     ((level, line),) = lines(log, "its worker hangs")
     assert level == "ERROR" and "step=count" in line and "silent=2.0" in line
 

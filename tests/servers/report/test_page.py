@@ -59,8 +59,11 @@ def fresh(driver: Chrome, written: Path) -> Chrome:
 
 def found(driver: Chrome, words: str) -> None:
     """Wait for what the status line says."""
-    said = driver.find_element(By.ID, "found")
-    until(lambda: said.text == words, 5, lambda: said.text, pause=0.02)
+
+    def said() -> str:
+        return str(driver.find_element(By.ID, "found").text)
+
+    until(lambda: said() == words, 5, said, pause=0.02)
 
 
 def cells(driver: Chrome, number: int) -> list[str]:

@@ -15,9 +15,9 @@ def test_how_far_a_child_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     numbers = {"objects": 1, "of": 7, "bytes": 100}
     assert answer.read_progress(tmp_path) == {}
     with answer.telling(str(tmp_path / answer.FILE), lambda: numbers):
-        until(lambda: answer.read_progress(tmp_path) == numbers, 10)
+        until(lambda: answer.read_progress(tmp_path) == numbers, 5)
         numbers = numbers | {"objects": 2}
-        until(lambda: answer.read_progress(tmp_path)["objects"] == 2, 10)
+        until(lambda: answer.read_progress(tmp_path)["objects"] == 2, 5)
 
 
 def test_a_child_that_is_done_soon_says_nothing_of_it(tmp_path: Path) -> None:

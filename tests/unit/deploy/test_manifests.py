@@ -341,6 +341,12 @@ def test_image_runs_python_without_a_shell_as_nobody() -> None:
     assert user == f"{pod('load')['securityContext']['runAsUser']}:{pod('load')['securityContext']['runAsGroup']}"
 
 
+def test_image_has_the_settings_of_hsds_where_it_looks_for_them() -> None:
+    (makes,) = [line for line in dockerfile() if "bucket_loader.deploy.hsds_config >" in line]
+    assert "> /opt/hsds/config.yml" in makes
+    assert "COPY --from=build /opt/hsds /etc/hsds" in dockerfile()
+
+
 def test_image_has_the_scripts_that_the_pods_run() -> None:
     copied = [word for line in dockerfile() if re.match(r"COPY (?!--from)", line) for word in line.split()[1:-1]]
     for role in ROLES:
