@@ -25,7 +25,7 @@ from bench.far import far
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory
 from bucket_loader.inventory.states import State
-from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, started
+from bucket_loader.local.servers import LOADER_SETTINGS, POD_SETTINGS, HsdsServer, S3Server, base_env, started
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, PASSWORD = "admin", "not-a-secret"
@@ -103,14 +103,16 @@ class Stage:
         return name
 
     def env(self) -> dict[str, str]:
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "HS_", "FSSPEC"))}
-        env |= self.s3.env()
-        return env | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "HS_USERNAME": USER,
-            "HS_PASSWORD": PASSWORD,
-            "PYTHONWARNINGS": "ignore",
-        }
+        return (
+            base_env()
+            | self.s3.env()
+            | {
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "HS_USERNAME": USER,
+                "HS_PASSWORD": PASSWORD,
+                "PYTHONWARNINGS": "ignore",
+            }
+        )
 
     def load_all(self, bucket: str, count: int, link: bool, workers: int, **settings: object) -> Loaded:
         """Load a bucket with the loader, from the first row that begins to the last one that ends."""

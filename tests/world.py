@@ -21,7 +21,7 @@ from bucket_loader.config import Config
 from bucket_loader.deploy.hsds_config import FOR_LOADING
 from bucket_loader.hsds import Hsds
 from bucket_loader.inventory.claims import Inventory, open_inventory
-from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, started
+from bucket_loader.local.servers import OWN_HSDS, POD_SETTINGS, HsdsServer, S3Server, base_env, started
 from bucket_loader.report.rows import json_line
 from bucket_loader.s3 import Source, SourceObject
 from bucket_loader.storage.target import Target
@@ -90,8 +90,7 @@ class World:
         return Hsds(self.servers.pod.endpoint, USER, PASSWORD)
 
     def env(self) -> dict[str, str]:
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "HS_", "FSSPEC"))}
-        env |= self.servers.s3.env()
+        env = base_env() | self.servers.s3.env()
         env |= {
             "SRC_BUCKET": self.bucket,
             "SRC_SUFFIX": "null",

@@ -257,6 +257,7 @@ class HsdsServer:
         keeps_clients: bool = True,
     ) -> None:
         """`keeps_clients`: as in a pod of ours; else as HSDS is by itself, like a cluster's: see `hsds_node`."""
+        python = _hsds_python(version)
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)
         self.name, self.version, self.port = name, version, free_port()
@@ -280,10 +281,11 @@ class HsdsServer:
         env = {name: value for name, value in env.items() if name.lower() not in (settings or {})}
         env["CONFIG_DIR"] = str(folder)
 
+        urls = ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)
+        common = [*([] if keeps_clients else [NEW_CLIENTS]), "--standalone", f"--dn_urls={urls}"]
+
         def node(kind: str, log: str, *options: str, **own: str) -> _Process:
-            urls = ",".join(f"http://127.0.0.1:{port}" for port in self._dn_ports)
-            how = [] if keeps_clients else [NEW_CLIENTS]
-            command = [_hsds_python(version), _NODE, kind, *how, "--standalone", f"--dn_urls={urls}", *options]
+            command = [python, _NODE, kind, *common, *options]
             return _Process(f"{name} {kind}", command, env | own, folder / log, folder)
 
         self.dns = [

@@ -38,6 +38,11 @@ class Site:
         password = secrets.token_urlsafe(12)
         with tempfile.TemporaryDirectory(prefix="hsds-site-") as made, S3Server(Path(made)) as s3:
             folder = Path(made)
+            (folder / "config").mkdir()
+            (folder / "config" / "config.yml").write_text(
+                f"src_bucket: source\nsrc_suffix: null\ntgt_folder: {FOLDER}\ninventory_domain: {INVENTORY}\n"
+                "tgt_bucket: target\nwatchdog_sleep_time: 2\nretry_pause: 5\n"
+            )
             for bucket in ("source", "target"):
                 s3.make_bucket(bucket)
             cluster = HsdsServer(folder, s3, "target", {USER: password}, "cluster", version=cluster_hsds)
@@ -54,16 +59,10 @@ class Site:
 
     def environment(self, **settings: str) -> dict[str, str]:
         """What the scripts are started with; `settings` win over those of the demo."""
-        config = self.folder / "config"
-        config.mkdir(exist_ok=True)
-        (config / "config.yml").write_text(
-            f"src_bucket: source\nsrc_suffix: null\ntgt_folder: {FOLDER}\ninventory_domain: {INVENTORY}\n"
-            "tgt_bucket: target\nwatchdog_sleep_time: 2\nretry_pause: 5\n"
-        )
         return {
             **base_env(),
             **self.s3.env(),
-            "CONFIG_DIR": str(config),
+            "CONFIG_DIR": str(self.folder / "config"),
             "HSDS_ENDPOINT": self.cluster.endpoint,
             "HSDS_LOCAL": self.loader.endpoint,
             "HS_USERNAME": USER,
@@ -82,10 +81,11 @@ class Pods:
         self._folder, self._env = folder, env
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def call(self, script: str, *arguments: str, **settings: str) -> str:
+    def call(self, script: str, *arguments: str, time_limit: float | None = 120, **settings: str) -> str:
         """Run a script to its end and give back what it printed. Raises ServerFailed when it fails."""
         command = [sys.executable, str(ROOT / script), *arguments]
-        done = subprocess.run(command, env=self._env | settings, cwd=ROOT, capture_output=True, text=True)
+        env = self._env | settings
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=time_limit)
         if done.returncode:
             raise ServerFailed(f"{script} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
         return done.stdout

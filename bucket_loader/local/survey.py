@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -74,11 +75,12 @@ class Surveyor:
             client.upload_file(str(path), bucket, key)
         self._site.hsds().make_folders(folder)
         with Pods(self._site.folder, self._env(bucket, folder, link, time_limit)) as pods:
-            pods.call("make_inventory.py")
-            pods.call("watcher.py", "--once")
-            pods.call("loader.py", "--drain")
-            pods.call("differ.py", "--drain", HSDS_LOCAL=self._site.differ.endpoint)
-            rows = [json.loads(line) for line in pods.call("dump_inventory.py", "--json").splitlines()]
+            call = partial(pods.call, time_limit=None)  # the files have limits of their own
+            call("make_inventory.py")
+            call("watcher.py", "--once")
+            call("loader.py", "--drain")
+            call("differ.py", "--drain", HSDS_LOCAL=self._site.differ.endpoint)
+            rows = [json.loads(line) for line in call("dump_inventory.py", "--json").splitlines()]
         found = []
         for row in sorted(rows, key=lambda row: str(row["filename"]).lower()):
             name, state = row["filename"], row["state"]

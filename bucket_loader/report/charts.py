@@ -21,6 +21,7 @@ from .history import History
 from .words import amount, duration
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 420, 52, 8, 10, 24
+NAMED = 118  # where a chart begins whose lines have names
 BINS = 60
 MOST_PODS = 32
 FILES_PER_PEAK = 10  # what a point of the throughput is averaged over, at least
@@ -205,12 +206,11 @@ def _load_times(history: History) -> list[_LoadTimes]:
 
 def _size_bars(times: list[_LoadTimes], height: int) -> Markup:
     """A bar with a mark for each."""
-    left = 118
     most = max(1.0, *(one.high for one in times))
 
     def x(seconds: float) -> float:
         # many take a second, a few an hour: a linear scale would show the few alone
-        return left + (WIDTH - left - 64) * float(np.log1p(seconds) / np.log1p(most))
+        return NAMED + (WIDTH - NAMED - 64) * float(np.log1p(seconds) / np.log1p(most))
 
     body = Markup("")
     for number, one in enumerate(times):
@@ -221,7 +221,7 @@ def _size_bars(times: list[_LoadTimes], height: int) -> Markup:
             '<rect class="middle" x="{:.1f}" y="{}" width="4" height="16"/>'
             '<text x="{:.1f}" y="{}">{}</text>'
         ).format(
-            *(left - 8, y + 13, one.label),
+            *(NAMED - 8, y + 13, one.label),
             *(x(one.low), y + 4, max(x(one.high) - x(one.low), 2)),
             *(x(one.median) - 2, y + 1),
             *(max(x(one.high), x(one.median)) + 7, y + 13, duration(one.median)),
@@ -293,18 +293,17 @@ def _work_of_pods(history: History, times: Times, now: int) -> list[tuple[str, _
 
 def _pod_lines(work: Sequence[tuple[str, _PodWork]], times: Times, height: int) -> Markup:
     """A line for each pod, with a block for each bin."""
-    left = 118
-    width = (WIDTH - left - RIGHT) / BINS
+    width = (WIDTH - NAMED - RIGHT) / BINS
     body = Markup("")
     for number, (name, one) in enumerate(work):
         y = TOP + 20 * number
-        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(left - 8, y + 12, _short(name))
+        body += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(NAMED - 8, y + 12, _short(name))
         for kind, share in one.busy.items():
             for place in np.flatnonzero(share > 0):
                 body += Markup(
                     '<rect class="{}" x="{:.1f}" y="{}" width="{:.2f}" height="14" fill-opacity="{:.2f}"/>'
-                ).format(kind, left + place * width, y + 1, width + 0.2, 0.25 + 0.75 * share[place])
-    for moment, anchor, x in ((times.start, "start", left), (times.end, "end", WIDTH - RIGHT)):
+                ).format(kind, NAMED + place * width, y + 1, width + 0.2, 0.25 + 0.75 * share[place])
+    for moment, anchor, x in ((times.start, "start", NAMED), (times.end, "end", WIDTH - RIGHT)):
         body += Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
             x, height - 6, anchor, times.word(moment)
         )
